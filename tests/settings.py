@@ -1,0 +1,68 @@
+"""Django settings of the test-suite, and of the commands that its process tests start."""
+
+import os
+
+from tests import databases
+from tests.processes import scratch_directory
+
+SECRET_KEY = "only-for-tests"
+DEBUG = False
+ALLOWED_HOSTS = ["*"]
+USE_TZ = True
+LANGUAGE_CODE = "en"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "channels",
+    "vkteams_bot",
+]
+MIDDLEWARE = [
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+ROOT_URLCONF = "tests.urls"
+STATIC_URL = "static/"
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
+
+
+# By default a file of this process alone: several test runs may share a checkout.
+DATABASES = {
+    "default": databases.parse(
+        os.environ.get("TEST_DATABASE_URL")
+        or databases.sqlite_url(scratch_directory("vkteams-bot-database-") / "test.sqlite3")
+    )
+}
+
+VKTEAMS_BOT = {
+    "BOTS": {
+        "default": {
+            "TOKEN": os.environ.get("TEST_BOT_TOKEN", "001.1234567890.0987654321:1000000001"),
+            # Nothing listens on port 1: a test that forgets its emulator fails at once and reaches nobody.
+            "API_URL": os.environ.get("TEST_BOT_API_URL", "http://127.0.0.1:1/bot/v1"),
+        }
+    }
+}
