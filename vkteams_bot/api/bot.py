@@ -1,0 +1,255 @@
+"""Bot: a token, an installation, and one way to send."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import threading
+import time
+from types import TracebackType
+from typing import Any, Protocol, Self, TypeVar
+from weakref import WeakKeyDictionary
+
+import httpx
+
+from vkteams_bot.api.answers import read_answer, translate
+from vkteams_bot.api.facade import Facade
+from vkteams_bot.api.methods import Method
+from vkteams_bot.api.redaction import remember_token
+from vkteams_bot.api.requests import RequestFactory
+from vkteams_bot.api.retry import RetryPolicy
+from vkteams_bot.api.tls import Verify, ssl_context
+from vkteams_bot.api.transport import AsyncioTransport
+from vkteams_bot.api.types import ParseMode
+from vkteams_bot.exceptions import CallError, ConfigurationError, OutcomeUnknown, RateLimited
+from vkteams_bot.limits import Limiter, LocalLimiter, RatePolicy, wait_turn
+
+R = TypeVar("R")
+logger = logging.getLogger("vkteams_bot.api")
+
+LONGEST_ANSWER = 64 * 1024 * 1024
+RATE_LIMIT_PAUSE = 1.0
+MAX_CONNECTIONS = 200
+PROXY_VARIABLE = "VKT_PROXY"
+
+
+class SentHook(Protocol):
+    """Is told of every call that succeeded and is not a mere question."""
+
+    def sent(self, bot: Bot, method: Method[Any], result: Any) -> None:
+        """From synchronous code, in the thread that sent."""
+
+    async def asent(self, bot: Bot, method: Method[Any], result: Any) -> None:
+        """From async code."""
+
+
+class Bot(Facade):
+    """One bot of one installation, for async and sync code, any number of loops and threads.
+
+    `timeout` and `poll_time` are in seconds, `rate_limit` in requests per second. Raises ConfigurationError.
+    """
+
+    def __init__(
+        self,
+        token: str,
+        api_url: str,
+        *,
+        alias: str = "default",
+        parse_mode: ParseMode | str | None = None,
+        timeout: float = 30,
+        poll_time: int = 60,
+        rate_limit: float | None = None,
+        burst: int = 5,
+        chat_rate_limit: float | None = None,
+        proxy: str | None = None,
+        verify: Verify = True,
+        retries: int = 3,
+        limiter: Limiter | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+        sync_transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        if not token:
+            raise ConfigurationError("a bot needs a token: Metabot gives one in answer to /newbot")
+        remember_token(token)
+        self.alias = alias
+        self.api_url = api_url
+        self.parse_mode = ParseMode(parse_mode) if parse_mode is not None else None
+        self.poll_time = poll_time
+        self.timeout = timeout
+        self.limiter = limiter or LocalLimiter(RatePolicy(rate=rate_limit, burst=burst, chat_rate=chat_rate_limit))
+        self.retry = RetryPolicy(retries=retries)
+        self._requests = RequestFactory(token=token, api_url=api_url, timeout=timeout)
+        self._proxy = proxy or os.environ.get(PROXY_VARIABLE) or None
+        self._verify = verify
+        self._given_transport = transport
+        self._transports: WeakKeyDictionary[asyncio.AbstractEventLoop, httpx.AsyncBaseTransport] = WeakKeyDictionary()
+        self._sync_transport = sync_transport
+        self._sync_lock = threading.Lock()
+        self.sent_hook: SentHook | None = None
+
+    def __repr__(self) -> str:
+        return f"<Bot {self.alias!r} at {self.api_url}>"
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close this loop's connections, and those of synchronous code."""
+        transport = self._transports.pop(asyncio.get_running_loop(), None)
+        if transport is not None:
+            await transport.aclose()
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections of synchronous code."""
+        with self._sync_lock:
+            transport, self._sync_transport = self._sync_transport, None
+        if transport is not None:
+            transport.close()
+
+    async def execute(
+        self, method: Method[R], *, charged: bool = True, retries: int | None = None, request_id: str | None = None
+    ) -> R:
+        """Send a method value and return its typed result. Raises CallError or InvalidCall.
+
+        `charged=False`: the caller has taken the turn from `limiter` itself. `request_id` is for tracing.
+        """
+        policy = self.retry if retries is None else RetryPolicy(retries=retries)
+        params = method.params(self.parse_mode)
+        if request_id is not None and "request_id" in method.wire_names:
+            params.setdefault(method.wire_names["request_id"], request_id)
+        attempt = 1
+        while True:
+            if method.charged and (charged or attempt > 1):
+                await wait_turn(self.limiter, method.chat)
+            started = time.perf_counter()
+            request = self._requests.build(method, params)
+            try:
+                async with asyncio.timeout(None if method.upload else self._requests.read_seconds(method) * 2):
+                    response = await self._transport().handle_async_request(request)
+                    body = await _read(response)
+                result = self._finish(method, response, body, started)
+                break
+            except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, TimeoutError) as error:
+                failure = self._failed(translate(error, method), started)
+            except CallError as error:
+                failure = self._failed(error, started)
+            pause = policy.pause(failure, method, attempt)
+            if pause is None:
+                raise failure
+            attempt += 1
+            await asyncio.sleep(pause)
+        if self.sent_hook is not None and method.logged:
+            await self.sent_hook.asent(self, method, result)
+        return result
+
+    def execute_sync(self, method: Method[R]) -> R:
+        """The same from synchronous code. Raises RuntimeError inside a running event loop."""
+        if _in_event_loop():
+            raise RuntimeError("inside async code await the call instead of .send(): it would block the event loop")
+        params = method.params(self.parse_mode)
+        attempt = 1
+        while True:
+            if method.charged:
+                time.sleep(self.limiter.reserve(method.chat))
+            started = time.perf_counter()
+            request = self._requests.build(method, params)
+            try:
+                response = self._transport_sync().handle_request(request)
+                result = self._finish(method, response, _read_sync(response), started)
+                break
+            except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+                failure = self._failed(translate(error, method), started)
+            except CallError as error:
+                failure = self._failed(error, started)
+            pause = self.retry.pause(failure, method, attempt)
+            if pause is None:
+                raise failure
+            attempt += 1
+            time.sleep(pause)
+        if self.sent_hook is not None and method.logged:
+            self.sent_hook.sent(self, method, result)
+        return result
+
+    def _finish(self, method: Method[R], response: httpx.Response, body: bytes, started: float) -> R:
+        result = read_answer(method, response.status_code, response.headers.get("retry-after"), body, self)
+        if logger.isEnabledFor(logging.DEBUG):
+            seconds = time.perf_counter() - started
+            logger.debug("%s %s in %.1f ms", method.path, response.status_code, seconds * 1000)
+        return result
+
+    def _failed(self, error: CallError, started: float) -> CallError:
+        if isinstance(error, RateLimited):
+            self.limiter.pause(error.retry_after if error.retry_after is not None else RATE_LIMIT_PAUSE)
+        logger.debug("%s after %.1f ms", error, (time.perf_counter() - started) * 1000)
+        return error
+
+    def _transport(self) -> httpx.AsyncBaseTransport:
+        if self._given_transport is not None:
+            return self._given_transport
+        loop = asyncio.get_running_loop()
+        transport = self._transports.get(loop)
+        if transport is None:
+            transport = self._transports[loop] = AsyncioTransport(
+                ssl_context=ssl_context(self._verify), proxy=self._proxy, max_connections=MAX_CONNECTIONS
+            )
+        return transport
+
+    def _transport_sync(self) -> httpx.BaseTransport:
+        with self._sync_lock:
+            if self._sync_transport is None:
+                self._sync_transport = httpx.HTTPTransport(
+                    verify=ssl_context(self._verify),
+                    proxy=self._proxy,
+                    trust_env=False,
+                    limits=httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=4),
+                )
+            return self._sync_transport
+
+
+def _in_event_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+def _too_long() -> OutcomeUnknown:
+    return OutcomeUnknown(f"the answer is longer than {LONGEST_ANSWER} bytes")
+
+
+async def _read(response: httpx.Response) -> bytes:
+    chunks: list[bytes] = []
+    size = 0
+    stream: Any = response.stream
+    try:
+        async for chunk in stream:
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > LONGEST_ANSWER:
+                raise _too_long()
+    finally:
+        await stream.aclose()
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def _read_sync(response: httpx.Response) -> bytes:
+    chunks: list[bytes] = []
+    size = 0
+    stream: Any = response.stream
+    try:
+        for chunk in stream:
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > LONGEST_ANSWER:
+                raise _too_long()
+    finally:
+        stream.close()
+    return b"".join(chunks)

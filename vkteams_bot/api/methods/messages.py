@@ -1,0 +1,134 @@
+"""messages/*"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator
+
+from vkteams_bot.api.files import InputFile
+from vkteams_bot.api.methods.base import Method, MsgId, endpoint
+from vkteams_bot.api.types import Format, ParseMode, SentMessage
+from vkteams_bot.api.types.messages import ParentTopic
+from vkteams_bot.api.unset import UNSET, Unset
+from vkteams_bot.exceptions import InvalidCall
+from vkteams_bot.keyboards import InlineKeyboardBuilder, InlineKeyboardMarkup
+
+
+def _keyboard(value: Any) -> Any:
+    if isinstance(value, InlineKeyboardBuilder):
+        return value.as_markup()
+    return _json(value)
+
+
+def _json(value: Any) -> Any:
+    return json.loads(value) if isinstance(value, str) else value
+
+
+Keyboard = Annotated[InlineKeyboardMarkup | InlineKeyboardBuilder | None, BeforeValidator(_keyboard)]
+FormatParam = Annotated[Format | None, BeforeValidator(_json)]
+ParentTopicParam = Annotated[ParentTopic | None, BeforeValidator(_json)]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Keyboard:
+    inline_keyboard_markup: Keyboard = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Styled:
+    """Text takes one way of styling: a parse mode, ranges, or none (`parse_mode=None`)."""
+
+    parse_mode: ParseMode | Unset | None = UNSET
+    format: FormatParam = None
+
+    def __post_init__(self) -> None:
+        if self.format is not None and self.parse_mode not in (None, UNSET):
+            raise InvalidCall("give either format or parse_mode, not both")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Quoting:
+    reply_msg_id: MsgId | Sequence[MsgId] | None = None
+    forward_chat_id: str | None = None
+    forward_msg_id: MsgId | Sequence[MsgId] | None = None
+    parent_topic: ParentTopicParam = None
+    request_id: str | None = None
+
+
+SEND_NAMES = {"parent_topic": "parent_topic", "request_id": "request-id"}
+
+
+@endpoint("messages/sendText", SentMessage, logged=True, wire=SEND_NAMES)
+class SendText(_Quoting, _Styled, _Keyboard, Method[SentMessage]):
+    """Send a message. A mention is `@[userId]` inside the text."""
+
+    chat_id: str
+    text: str
+
+
+@endpoint("messages/sendTextWithDeeplink", SentMessage, logged=True, wire=SEND_NAMES)
+class SendTextWithDeeplink(_Quoting, _Styled, _Keyboard, Method[SentMessage]):
+    """Send a message with a deeplink; few installations allow it."""
+
+    chat_id: str
+    text: str
+    deeplink: str
+
+
+class _WithFile:
+    def __post_init__(self) -> None:
+        super_post_init = getattr(super(), "__post_init__", None)
+        if super_post_init is not None:
+            super_post_init()
+        if (getattr(self, "file", None) is None) == (getattr(self, "file_id", None) is None):
+            raise InvalidCall("give exactly one of file and file_id")
+
+
+@endpoint("messages/sendFile", SentMessage, logged=True, upload_part="file", wire=SEND_NAMES)
+class SendFile(_WithFile, _Quoting, _Styled, _Keyboard, Method[SentMessage]):
+    """Upload a file, or send one again by its `file_id`."""
+
+    chat_id: str
+    file: InputFile | None = None
+    file_id: str | None = dataclasses.field(default=None, kw_only=True)
+    caption: str | None = dataclasses.field(default=None, kw_only=True)
+
+
+@endpoint("messages/sendVoice", SentMessage, logged=True, upload_part="file", wire=SEND_NAMES)
+class SendVoice(_WithFile, _Quoting, _Keyboard, Method[SentMessage]):
+    """Upload a voice message (aac, ogg or m4a), or send one again by its `file_id`."""
+
+    chat_id: str
+    file: InputFile | None = None
+    file_id: str | None = dataclasses.field(default=None, kw_only=True)
+
+
+@endpoint("messages/editText", safe_to_repeat=True, logged=True)
+class EditText(_Styled, _Keyboard, Method[bool]):
+    """Change the text of one of the bot's messages."""
+
+    chat_id: str
+    msg_id: MsgId
+    text: str
+
+
+@endpoint("messages/deleteMessages", safe_to_repeat=True, logged=True)
+class DeleteMessages(Method[bool]):
+    """Delete messages younger than 48 hours: own ones, or anybody's where the bot is admin."""
+
+    chat_id: str
+    msg_id: MsgId | Sequence[MsgId]
+
+
+@endpoint("messages/answerCallbackQuery", safe_to_repeat=True)
+class AnswerCallbackQuery(Method[bool]):
+    """End the progress indicator on a pressed button (within about 30 s of the press)."""
+
+    query_id: str
+    text: str | None = dataclasses.field(default=None, kw_only=True)
+    show_alert: bool | None = dataclasses.field(default=None, kw_only=True)
+    url: str | None = dataclasses.field(default=None, kw_only=True)

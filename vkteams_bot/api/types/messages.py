@@ -1,0 +1,165 @@
+"""Messages and what happens to them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Unpack
+
+from pydantic import Field
+
+from vkteams_bot.api.types.base import BoundObject, Sendable, SendOptions, TextOptions, WireObject
+from vkteams_bot.api.types.chats import Chat, User
+from vkteams_bot.api.types.parts import (
+    FilePart,
+    FilePayload,
+    ForwardPart,
+    KeyboardPart,
+    LenientFormat,
+    MentionPart,
+    Part,
+    QuotedMessage,
+    ReplyPart,
+    StickerPart,
+    StickerPayload,
+    VoicePart,
+    VoicePayload,
+)
+from vkteams_bot.api.types.results import SentMessage
+from vkteams_bot.keyboards import InlineKeyboardMarkup
+
+MsgId = Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class ParentTopic(WireObject):
+    """The message under which a thread hangs. On the wire it alone is spelled in snake_case."""
+
+    chat_id: str
+    message_id: int
+    type: str | None = None
+
+
+class ChatEvent(BoundObject):
+    """Anything that happens in a chat. Shortcuts that send go to that chat (in a thread: to the thread)."""
+
+    chat: Chat
+
+    def answer(self, text: str, **options: Unpack[SendOptions]) -> Sendable[SentMessage]:
+        result: Sendable[SentMessage] = self.bot.send_text(self.chat.chat_id, text, **options)
+        return result
+
+    def answer_chat_action(self, *actions: str) -> Sendable[bool]:
+        """Show `looking` or `typing` for about ten seconds; nothing = finished."""
+        result: Sendable[bool] = self.bot.send_actions(self.chat.chat_id, actions)
+        return result
+
+
+class Message(ChatEvent):
+    """A message that the bot can see."""
+
+    msg_id: MsgId
+    from_user: User = Field(alias="from")
+    timestamp: int
+    text: str | None = None
+    format: LenientFormat = None
+    parts: tuple[Part, ...] = ()
+    edited_timestamp: int | None = None
+    parent_topic: ParentTopic | None = Field(default=None, alias="parent_topic")
+
+    @property
+    def caption(self) -> str | None:
+        """The caption of the first file that has one."""
+        return next((file.caption for file in self.files if file.caption), None)
+
+    @property
+    def content(self) -> str | None:
+        """Text or caption, whichever the person wrote."""
+        return self.caption or self.text
+
+    @property
+    def files(self) -> tuple[FilePayload, ...]:
+        return tuple(part.payload for part in self.parts if isinstance(part, FilePart))
+
+    @property
+    def sticker(self) -> StickerPayload | None:
+        return next((part.payload for part in self.parts if isinstance(part, StickerPart)), None)
+
+    @property
+    def voice(self) -> VoicePayload | None:
+        return next((part.payload for part in self.parts if isinstance(part, VoicePart)), None)
+
+    @property
+    def mentions(self) -> tuple[User, ...]:
+        return tuple(part.payload for part in self.parts if isinstance(part, MentionPart))
+
+    @property
+    def mentioned_user_ids(self) -> tuple[str, ...]:
+        return tuple(user.user_id for user in self.mentions)
+
+    @property
+    def reply_to(self) -> QuotedMessage | None:
+        """The message this one answers; the first, if it quotes several."""
+        return next((part.payload.message for part in self.parts if isinstance(part, ReplyPart)), None)
+
+    @property
+    def forwards(self) -> tuple[QuotedMessage, ...]:
+        return tuple(part.payload.message for part in self.parts if isinstance(part, ForwardPart))
+
+    @property
+    def inline_keyboard(self) -> InlineKeyboardMarkup | None:
+        return next((part.payload for part in self.parts if isinstance(part, KeyboardPart)), None)
+
+    @property
+    def is_edited(self) -> bool:
+        return self.edited_timestamp is not None
+
+    @property
+    def is_thread_message(self) -> bool:
+        return self.parent_topic is not None
+
+    @property
+    def thread_root_chat_id(self) -> str | None:
+        return self.parent_topic.chat_id if self.parent_topic else None
+
+    @property
+    def thread_root_message_id(self) -> str | None:
+        return str(self.parent_topic.message_id) if self.parent_topic else None
+
+    def reply(self, text: str, **options: Unpack[SendOptions]) -> Sendable[SentMessage]:
+        """Answer and quote this message."""
+        options["reply_msg_id"] = self.msg_id
+        return self.answer(text, **options)
+
+    def edit_text(self, text: str, **options: Unpack[TextOptions]) -> Sendable[bool]:
+        """Change the text; servers accept this for the bot's own messages only."""
+        result: Sendable[bool] = self.bot.edit_text(self.chat.chat_id, self.msg_id, text, **options)
+        return result
+
+    def delete(self) -> Sendable[bool]:
+        result: Sendable[bool] = self.bot.delete_messages(self.chat.chat_id, self.msg_id)
+        return result
+
+
+class EditedMessage(Message):
+    """A message after an edit."""
+
+
+class DeletedMessage(ChatEvent):
+    """A message is gone. Servers report this in private chats only."""
+
+    msg_id: MsgId
+    timestamp: int | None = None
+
+
+class PinnedMessage(ChatEvent):
+    """`from_user` may be the author or who pinned: the source does not say."""
+
+    msg_id: MsgId
+    from_user: User | None = Field(default=None, alias="from")
+    timestamp: int | None = None
+    text: str | None = None
+    format: LenientFormat = None
+    parts: tuple[Part, ...] = ()
+
+
+class UnpinnedMessage(ChatEvent):
+    msg_id: MsgId
+    timestamp: int | None = None

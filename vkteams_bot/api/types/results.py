@@ -1,0 +1,46 @@
+"""What calls answer with, apart from the objects of events."""
+
+from __future__ import annotations
+
+from typing import Any, Unpack
+
+from pydantic import PrivateAttr
+
+from vkteams_bot.api.types.base import BoundObject, Sendable, TextOptions, WireObject
+from vkteams_bot.exceptions import InvalidCall
+
+
+class SentMessage(BoundObject):
+    """A message that the bot has just sent."""
+
+    msg_id: str
+    file_id: str | None = None
+    _chat_id: str | None = PrivateAttr(default=None)
+
+    def model_post_init(self, context: Any, /) -> None:
+        super().model_post_init(context)
+        if context is not None:
+            self._chat_id = context.get("chat_id")
+
+    @property
+    def chat_id(self) -> str:
+        if self._chat_id is None:
+            raise InvalidCall("this SentMessage was not returned by a call, so its chat is not known")
+        return self._chat_id
+
+    def edit_text(self, text: str, **options: Unpack[TextOptions]) -> Sendable[bool]:
+        result: Sendable[bool] = self.bot.edit_text(self.chat_id, self.msg_id, text, **options)
+        return result
+
+    def delete(self) -> Sendable[bool]:
+        result: Sendable[bool] = self.bot.delete_messages(self.chat_id, self.msg_id)
+        return result
+
+
+class FileInfo(WireObject):
+    """Answer of `files/getInfo`. `url` is temporary; `type` is free text."""
+
+    type: str | None = None
+    size: int
+    filename: str
+    url: str

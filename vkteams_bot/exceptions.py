@@ -1,0 +1,149 @@
+"""Everything this package raises.
+
+VKTeamsError
+├── ConfigurationError          settings, handlers or filters declared wrongly; raised at start
+├── InvalidCall                 a call that cannot be made (both text forms, no file, …); nothing was sent
+├── RoutingError                a handler returned or asked for something it may not
+└── CallError                   a request to the Bot API that did not succeed; carries `method` and `outcome`
+    ├── NotSent                 it never left: safe to repeat
+    │   └── TLSError            the server's certificate is not trusted
+    ├── Refused                 the server said no: known, nothing was done
+    │   ├── InvalidToken
+    │   ├── UnknownMethod       this installation is too old for the method
+    │   ├── MethodNotAllowed    the administrator has not allowed the method to this bot
+    │   ├── PermissionDenied
+    │   ├── NotFound            no such chat, message, file or user
+    │   ├── FormatError         the text does not parse in its parse mode
+    │   ├── BadRequest          any other refusal
+    │   └── RateLimited         repeat after `retry_after` seconds
+    └── OutcomeUnknown          it left and was not answered properly: done or not, nobody knows
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vkteams_bot.api.methods.base import Method
+
+__all__ = [
+    "BadRequest",
+    "CallError",
+    "ConfigurationError",
+    "FormatError",
+    "InvalidCall",
+    "InvalidToken",
+    "MethodNotAllowed",
+    "NotFound",
+    "NotSent",
+    "Outcome",
+    "OutcomeUnknown",
+    "PermissionDenied",
+    "RateLimited",
+    "Refused",
+    "RoutingError",
+    "TLSError",
+    "UnknownMethod",
+    "VKTeamsError",
+]
+
+
+class Outcome(enum.StrEnum):
+    """What became of a request that did not succeed."""
+
+    NEVER_LEFT = "never_left"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+
+
+class VKTeamsError(Exception):
+    """Base of every error of this package."""
+
+
+class ConfigurationError(VKTeamsError):
+    """A setting, handler, filter or middleware is declared wrongly."""
+
+
+class InvalidCall(VKTeamsError, ValueError):
+    """The call cannot be made as written; nothing was sent."""
+
+
+class RoutingError(VKTeamsError, TypeError):
+    """A handler returned something that is not a reply."""
+
+
+class CallError(VKTeamsError):
+    """A request that did not succeed. `method` is the value that was sent; no token is ever part of it."""
+
+    outcome: Outcome
+
+    def __init__(self, message: str, *, method: Method[Any] | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.method = method
+
+    def __str__(self) -> str:
+        return f"{self.method.path}: {self.message}" if self.method is not None else self.message
+
+
+class NotSent(CallError):
+    """The request never left this process: no connection, no proxy, no free slot in time."""
+
+    outcome = Outcome.NEVER_LEFT
+
+
+class TLSError(NotSent):
+    """The server's certificate was not accepted; the message names the remedy."""
+
+
+class Refused(CallError):
+    """The server refused. `description` is its own text."""
+
+    outcome = Outcome.REFUSED
+
+    @property
+    def description(self) -> str:
+        return self.message
+
+
+class InvalidToken(Refused):
+    """The token is wrong, revoked, or of another installation."""
+
+
+class UnknownMethod(Refused):
+    """The installation does not know the method: its server is too old."""
+
+
+class MethodNotAllowed(Refused):
+    """The installation's administrator has not allowed this method to the bot."""
+
+
+class PermissionDenied(Refused):
+    """The bot may not do this in this chat."""
+
+
+class NotFound(Refused):
+    """The chat, message, file or user does not exist for this bot."""
+
+
+class FormatError(Refused):
+    """The text is not valid in its parse mode."""
+
+
+class BadRequest(Refused):
+    """Any other refusal."""
+
+
+class RateLimited(Refused):
+    """Too many requests. `retry_after` is in seconds, None when the server did not say."""
+
+    def __init__(self, message: str, *, method: Method[Any] | None = None, retry_after: float | None = None) -> None:
+        super().__init__(message, method=method)
+        self.retry_after = retry_after
+
+
+class OutcomeUnknown(CallError):
+    """The request left and no proper answer came: it may or may not have been done."""
+
+    outcome = Outcome.UNKNOWN
