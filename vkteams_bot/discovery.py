@@ -1,0 +1,40 @@
+"""Handlers are declared in `<app>/bot.py` of the modules of INSTALLED_APPS; the module's `router` counts."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.util import find_spec
+
+from django.apps import apps
+
+from vkteams_bot.conf import conf
+from vkteams_bot.exceptions import ConfigurationError
+from vkteams_bot.routing import Dispatcher, Router
+from vkteams_bot.stores.people import django_user_of
+
+OWN_APP = "vkteams_bot"
+
+
+def discover_routers() -> list[Router]:
+    """The routers of all apps, in the order of INSTALLED_APPS. Raises ConfigurationError, or what a module raises."""
+    found: list[Router] = []
+    for config in apps.get_app_configs():
+        name = f"{config.name}.{conf.handlers_module}"
+        if config.name == OWN_APP or find_spec(name) is None:
+            continue
+        module = import_module(name)
+        router = getattr(module, "router", None)
+        if not isinstance(router, Router):
+            raise ConfigurationError(f"{name} has no `router = Router()`; its handlers would never be called")
+        if router not in found:
+            found.append(router)
+    return found
+
+
+def build_dispatcher() -> Dispatcher:
+    """All handlers, checked. Raises ConfigurationError."""
+    return Dispatcher(
+        discover_routers(),
+        providers={"django_user": django_user_of},
+        edited_as_message=conf.handle_edited_as_message,
+    )

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+
+class BotAccount(models.Model):
+    """One bot identity: how far its events are stored, and which process polls for it."""
+
+    alias = models.CharField(_("alias"), max_length=100, help_text=_('Its name in VKTEAMS_BOT["BOTS"].'))
+    user_id = models.CharField(_("user id"), max_length=255)
+    nick = models.CharField(_("nick"), max_length=255, blank=True)
+    name = models.CharField(_("name"), max_length=255, blank=True)
+    last_event_id = models.BigIntegerField(
+        _("last event"), default=0, help_text=_("Events up to this one are stored and acknowledged.")
+    )
+    lease_owner = models.CharField(_("polled by"), max_length=255, blank=True)
+    lease_until = models.DateTimeField(_("lease until"), null=True, blank=True)
+    polled_at = models.DateTimeField(_("last poll"), null=True, blank=True)
+    last_error = models.TextField(_("last error"), blank=True)
+    last_error_at = models.DateTimeField(_("last error at"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("bot")
+        verbose_name_plural = _("bots")
+        constraints = (models.UniqueConstraint(fields=("alias", "user_id"), name="vkteams_bot_account_unique"),)
+
+    def __str__(self) -> str:
+        return f"{self.alias} ({self.nick or self.user_id})"
+
+    @property
+    def is_polled(self) -> bool:
+        """Some process holds the lease now."""
+        return bool(self.lease_owner and self.lease_until and self.lease_until > timezone.now())
+
+    @property
+    def is_failing(self) -> bool:
+        """The last error is newer than the last answered poll."""
+        if self.last_error_at is None:
+            return False
+        return self.polled_at is None or self.last_error_at > self.polled_at

@@ -1,0 +1,1 @@
+"""The running bot: poller -> lanes -> commit. The only place with a loop."""

@@ -1,0 +1,183 @@
+"""The poller: long-polls, stores, acknowledges by the next poll, and feeds the lanes. One at a time per bot."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Collection, Mapping, Sequence
+
+from django.db import DataError, IntegrityError
+
+from vkteams_bot.api import Bot
+from vkteams_bot.api.methods import GetEvents
+from vkteams_bot.api.redaction import redact
+from vkteams_bot.api.retry import Backoff
+from vkteams_bot.api.types import Event
+from vkteams_bot.exceptions import CallError, InvalidToken
+from vkteams_bot.fsm import StateKey, StateRecord, Strategy, key_for
+from vkteams_bot.runtime.lanes import Lanes, QueuedUpdate
+from vkteams_bot.stores.bot_store import BotStore, Ingested
+from vkteams_bot.stores.crossing import DatabaseThread, is_connection_loss
+from vkteams_bot.stores.inbox import Incoming, event_number
+
+logger = logging.getLogger("vkteams_bot.runtime")
+
+BACKOFF = Backoff(first=0.5, longest=30.0)
+# A server that answers at once with nothing new must not be asked in a tight loop.
+QUICK_SECONDS = 0.25
+EMPTY_BACKOFF = Backoff(first=0.2, longest=3.0)
+LONGEST_UNREADABLE = 50_000
+# The data is at fault, not the database: waiting would not help.
+UNSTORABLE = (DataError, IntegrityError, ValueError, OverflowError, RecursionError)
+
+
+class Unreadable(dict[str, str]):
+    """Stands for an event that the database would not take."""
+
+
+class Poller:
+    """Polls while the lease is held. `offset` is the last event that is stored."""
+
+    def __init__(
+        self, bot: Bot, store: BotStore, thread: DatabaseThread, lanes: Lanes, *, strategy: Strategy, high_water: int
+    ) -> None:
+        self._bot = bot
+        self._store = store
+        self._thread = thread
+        self._lanes = lanes
+        self._strategy = strategy
+        self._high_water = high_water
+        self._offset = 0
+        self._noted_error = False
+        self.last_round_trip = time.monotonic()
+        """When a poll last came back, with whatever answer: what the watchdog looks at."""
+        self.paused = False
+        """Waiting for the lanes, not for the server."""
+
+    async def run(self) -> None:
+        """For ever. Raises LeaseLost, or InvalidToken."""
+        self._offset = await self._thread.run(self._store.offset)
+        failures = empty = 0
+        while True:
+            self.paused = True
+            await self._lanes.wait_below(self._high_water)
+            self.paused = False
+            started = time.monotonic()
+            try:
+                events = await self._poll(self._bot.poll_time)
+            except CallError as error:
+                failures += 1
+                await self._failed(error, failures)
+                continue
+            if failures:
+                logger.info("polling works again", extra={"bot": self._bot.alias})
+                failures = 0
+            fresh = await self._take_in(events)
+            # A poll time of 0 is a wish for short polls: they get the same pauses.
+            if fresh or time.monotonic() - started > QUICK_SECONDS:
+                empty = 0
+            else:
+                empty += 1
+                await asyncio.sleep(EMPTY_BACKOFF.pause(empty))
+
+    async def skip_backlog(self) -> int:
+        """Take in and skip all that the server holds; how many. Raises CallError."""
+        self._offset = await self._thread.run(self._store.offset)
+        skipped = 0
+        while events := await self._poll(0):
+            stored = await self._store_batch([self._incoming(event, skip=True) for event in events], ())
+            skipped += len(stored.ids)
+            if not stored.ids:
+                break
+        return skipped
+
+    async def _poll(self, poll_seconds: int) -> list[Event]:
+        try:
+            return await self._bot.execute(GetEvents(self._offset, poll_seconds), retries=0)
+        finally:
+            self.last_round_trip = time.monotonic()
+
+    async def _failed(self, error: CallError, failures: int) -> None:
+        if isinstance(error, InvalidToken):
+            raise error
+        pause = BACKOFF.pause(failures)
+        log = logger.warning if failures == 1 or failures % 10 == 0 else logger.debug
+        log("poll %d failed, next in %.1f s: %s", failures, pause, error, extra={"bot": self._bot.alias})
+        if failures == 1:
+            await self._note(str(error))
+        await asyncio.sleep(pause)
+
+    async def _note(self, text: str) -> None:
+        try:
+            await self._thread.run(self._store.note_error, text)
+        except Exception as error:
+            if not is_connection_loss(error):
+                raise
+            logger.warning("the database is away; the poll's error is not noted", extra={"bot": self._bot.alias})
+
+    async def _take_in(self, events: Sequence[Event]) -> int:
+        """Store a batch and queue what is new; how many."""
+        if not events:
+            return 0
+        incoming = [self._incoming(event) for event in events]
+        with self._lanes.held({item.key for item in incoming if item.key is not None}) as wanted:
+            stored = await self._store_batch(incoming, wanted)
+            fresh = len(stored.ids)
+            for item in incoming:
+                update_id = stored.ids.pop(event_number(item.event), None)
+                if update_id is not None:
+                    self._queue(item, update_id, stored.states)
+        return fresh
+
+    def _queue(self, item: Incoming, update_id: int, states: Mapping[StateKey, StateRecord]) -> None:
+        if item.key is None:
+            logger.warning("an event was not understood: %s", item.event.problem, extra={"update": update_id})
+            return
+        record = states.get(item.key) or StateRecord()
+        self._lanes.put(item.key, QueuedUpdate(update_id, item.event), record)
+
+    def _incoming(self, event: Event, *, skip: bool = False) -> Incoming:
+        key = key_for(event.payload, self._bot.alias, self._strategy) if event.payload is not None else None
+        return Incoming(event, key, skip)
+
+    async def _store_batch(self, incoming: Sequence[Incoming], wanted: Collection[StateKey]) -> Ingested:
+        """Store until it is stored: the batch is acknowledged by the next poll, so it must not be dropped."""
+        numbers = [item.event.event_id for item in incoming if item.event.event_id is not None]
+        offset = max([self._offset, *numbers])
+        failures = 0
+        while True:
+            try:
+                stored = await self._thread.run(self._store.ingest, incoming, offset, wanted)
+            except UNSTORABLE as error:
+                return await self._store_one_by_one(incoming, wanted, error)
+            except Exception as error:
+                if not is_connection_loss(error):
+                    raise
+                failures += 1
+                log = logger.warning if failures == 1 else logger.debug
+                log("the database is away, waiting for it: %s", error, extra={"bot": self._bot.alias})
+                await asyncio.sleep(BACKOFF.pause(min(failures, 2)))
+            else:
+                self._offset = offset
+                return stored
+
+    async def _store_one_by_one(
+        self, incoming: Sequence[Incoming], wanted: Collection[StateKey], error: Exception
+    ) -> Ingested:
+        """One event that the database does not take must not cost the others: it is stored as text, and not handled."""
+        if len(incoming) == 1:
+            event = incoming[0].event
+            if isinstance(event.raw, Unreadable):
+                raise error
+            logger.error("an event cannot be stored as it is", exc_info=error)
+            problem = redact(f"the event could not be stored as it is: {error}")
+            raw = Unreadable(unreadable=repr(event.raw)[:LONGEST_UNREADABLE])
+            await self._store_batch([Incoming(Event(event_number(event), event.type, raw, None, problem), None)], ())
+            return Ingested({}, {})
+        together = Ingested({}, {})
+        for item in incoming:
+            stored = await self._store_batch([item], wanted)
+            together.ids.update(stored.ids)
+            together.states.update(stored.states)
+        return together

@@ -1,0 +1,246 @@
+"""One bot from identity to farewell: stand by, recover, poll, stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Coroutine
+from typing import Any
+
+from vkteams_bot.api import Bot
+from vkteams_bot.api.methods import GetMe
+from vkteams_bot.api.retry import Backoff
+from vkteams_bot.api.types import BotInfo
+from vkteams_bot.conf import conf
+from vkteams_bot.exceptions import CallError, InvalidToken
+from vkteams_bot.fsm import Strategy
+from vkteams_bot.routing import Dispatcher
+from vkteams_bot.runtime.committer import Committer
+from vkteams_bot.runtime.delivery import Delivery
+from vkteams_bot.runtime.handling import Handling
+from vkteams_bot.runtime.hooks import run_hooks
+from vkteams_bot.runtime.lanes import Lanes
+from vkteams_bot.runtime.lease import keep_lease, take_lease
+from vkteams_bot.runtime.poller import Poller
+from vkteams_bot.runtime.recovery import Recovery
+from vkteams_bot.runtime.sent_log import CommittedSentLog
+from vkteams_bot.runtime.sweep import Sweep
+from vkteams_bot.runtime.watchdog import watch
+from vkteams_bot.stores.bot_store import BotStore, open_account
+from vkteams_bot.stores.crossing import DatabaseThread, HandlerThreads, is_connection_loss
+from vkteams_bot.stores.lease import LeaseLost
+
+logger = logging.getLogger("vkteams_bot.runtime")
+
+START_BACKOFF = Backoff(first=1.0, longest=30.0)
+UPDATES_PER_SLOT = 10
+
+
+class BotRunner:
+    """Runs one bot until `stop` is set. Ends early only with an exception, which should end the process."""
+
+    def __init__(
+        self,
+        bot: Bot,
+        dispatcher: Dispatcher,
+        threads: HandlerThreads,
+        *,
+        owner: str,
+        stop: asyncio.Event,
+        skip_updates: bool = False,
+    ) -> None:
+        self._bot = bot
+        self._dispatcher = dispatcher
+        self._threads = threads
+        self._owner = owner
+        self._stop = stop
+        self._skip_updates = skip_updates
+        self._extra = {"bot": bot.alias}
+        self._thread = DatabaseThread(f"database-{bot.alias}")
+
+    async def run(self) -> None:
+        """Raises InvalidToken, PollingStuck, or whatever killed one of its tasks."""
+        try:
+            await self._until_stopped(self._run())
+        finally:
+            await self._bot.aclose()
+            self._thread.close()
+
+    async def _run(self) -> None:
+        info = await self._introduce()
+        store = await self._open(info)
+        while True:
+            await take_lease(store.lease, self._thread, self._bot.alias)
+            try:
+                await self._poll_and_handle(store, info)
+            except* LeaseLost:
+                logger.warning("bot %s: another process took over; standing by", self._bot.alias, extra=self._extra)
+            else:
+                return
+
+    async def _until_stopped(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run until done, or until `stop` while nothing has to be wound up (before the lease, in standby)."""
+        task = asyncio.create_task(work, name=f"bot {self._bot.alias}")
+        stopped = asyncio.create_task(self._stop.wait(), name="stop")
+        try:
+            await asyncio.wait((task, stopped), return_when=asyncio.FIRST_COMPLETED)
+            if not task.done() and not self._holding:
+                task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        finally:
+            stopped.cancel()
+
+    _holding = False
+
+    async def _introduce(self) -> BotInfo:
+        failures = 0
+        while True:
+            try:
+                return await self._bot.execute(GetMe(), retries=0)
+            except InvalidToken:
+                raise
+            except CallError as error:
+                failures += 1
+                pause = START_BACKOFF.pause(failures)
+                logger.warning(
+                    "bot %s cannot reach its server, next try in %.1f s: %s",
+                    self._bot.alias,
+                    pause,
+                    error,
+                    extra=self._extra,
+                )
+                await asyncio.sleep(pause)
+
+    async def _open(self, info: BotInfo) -> BotStore:
+        failures = 0
+        while True:
+            try:
+                account = await self._thread.run(open_account, self._bot.alias, info)
+                return BotStore(account, self._owner)
+            except Exception as error:
+                if not is_connection_loss(error):
+                    raise
+                failures += 1
+                logger.warning("the database is away, waiting for it: %s", error, extra=self._extra)
+                await asyncio.sleep(START_BACKOFF.pause(failures))
+
+    async def _poll_and_handle(self, store: BotStore, info: BotInfo) -> None:
+        """While the lease is ours. Raises an ExceptionGroup of what ended it, nothing when stopped."""
+        self._holding = True
+        try:
+            session = _Session(self._bot, self._dispatcher, self._threads, self._thread, store)
+            logger.info(
+                "bot %s (%s) runs at %s",
+                self._bot.alias,
+                info.nick or info.user_id,
+                self._bot.api_url,
+                extra=self._extra,
+            )
+            await session.run(self._stop, skip_updates=self._skip_updates)
+            self._skip_updates = False
+            await self._release(store)
+            logger.info("bot %s stopped", self._bot.alias, extra=self._extra)
+        finally:
+            self._holding = False
+
+    async def _release(self, store: BotStore) -> None:
+        try:
+            await self._thread.run(store.lease.release)
+        except Exception as error:
+            if not is_connection_loss(error):
+                raise
+            logger.warning("the lease was not released and ends by itself: %s", error, extra=self._extra)
+
+
+class _Session:
+    """The parts that live while the lease is held."""
+
+    def __init__(
+        self, bot: Bot, dispatcher: Dispatcher, threads: HandlerThreads, thread: DatabaseThread, store: BotStore
+    ) -> None:
+        strategy = Strategy(conf.fsm_strategy)
+        high_water = conf.concurrency * UPDATES_PER_SLOT
+        self._bot = bot
+        self._dispatcher = dispatcher
+        self._store = store
+        self._thread = thread
+        self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._committer = Committer(store, thread)
+        self._delivery = Delivery(bot, self._committer, resend_unknown=conf.on_unknown == "resend")
+        handling = Handling(bot, dispatcher, self._committer, self._delivery, threads)
+        self._lanes = Lanes(handling, on_failure=self._fail)
+        self._poller = Poller(bot, store, thread, self._lanes, strategy=strategy, high_water=high_water)
+        self._recovery = Recovery(
+            bot, store, thread, self._lanes, self._delivery, strategy=strategy, high_water=high_water
+        )
+        self._sweep = Sweep(store, thread, self._recovery, self._delivery)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def _fail(self, error: BaseException) -> None:
+        if not self._failure.done():
+            self._failure.set_exception(error)
+
+    def _watch(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        """Background work is named and watched: its death ends the session."""
+        task = asyncio.create_task(work, name=name)
+        task.add_done_callback(self._ended)
+        self._tasks.append(task)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if task.cancelled():
+            return
+        error = task.exception()
+        if error is not None:
+            self._fail(error)
+
+    async def run(self, stop: asyncio.Event, *, skip_updates: bool) -> None:
+        self._bot.sent_hook = CommittedSentLog(self._committer, asyncio.get_running_loop())
+        committing = self._watch(self._committer.run(), "committer")
+        try:
+            self._watch(keep_lease(self._store.lease, self._thread), "lease")
+            await run_hooks(self._dispatcher.startup_hooks, self._bot)
+            work = self._watch(self._work(skip_updates), "poller")
+            stopped = asyncio.create_task(stop.wait(), name="stop")
+            try:
+                await asyncio.wait((stopped, self._failure), return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                stopped.cancel()
+            if not self._failure.done():
+                await self._wind_down(work)
+            if self._failure.done():
+                self._failure.result()
+            await run_hooks(self._dispatcher.shutdown_hooks, self._bot)
+            self._committer.close()
+            await committing
+        finally:
+            self._failure.cancel()
+            await self._lanes.stop(0)
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _work(self, skip_updates: bool) -> None:
+        if skip_updates:
+            skipped = await self._thread.run(self._store.skip_pending)
+            skipped += await self._poller.skip_backlog()
+            logger.info("%d updates skipped", skipped, extra={"bot": self._bot.alias})
+        await self._recovery.run()
+        self._watch(self._sweep.run(), "sweep")
+        self._watch(watch(self._poller, self._bot.poll_time, self._bot.timeout), "watchdog")
+        await self._poller.run()
+
+    async def _wind_down(self, work: asyncio.Task[None]) -> None:
+        """Stop polling, let running handlers finish within STOP_TIMEOUT; the rest is in the database."""
+        self._delivery.stop()
+        work.cancel()
+        late = await self._lanes.stop(conf.stop_timeout)
+        if late:
+            logger.warning(
+                "%d handlers did not finish within %s s and will run again",
+                late,
+                conf.stop_timeout,
+                extra={"bot": self._bot.alias},
+            )

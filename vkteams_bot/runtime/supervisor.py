@@ -1,0 +1,41 @@
+"""Several bots in one process."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+from vkteams_bot.discovery import build_dispatcher
+from vkteams_bot.registry import bots
+from vkteams_bot.runtime.runner import BotRunner
+from vkteams_bot.stores.crossing import HandlerThreads
+from vkteams_bot.stores.lease import new_owner
+
+logger = logging.getLogger("vkteams_bot.runtime")
+
+
+async def supervise(
+    aliases: Sequence[str], stop: asyncio.Event, *, skip_updates: bool = False, owner: str | None = None
+) -> None:
+    """Run these bots until `stop` is set. Raises an ExceptionGroup when one of them dies; the others stop in order."""
+    dispatcher = build_dispatcher()
+    threads = HandlerThreads()
+    owner = owner or new_owner()
+    failures: list[Exception] = []
+
+    async def run(alias: str) -> None:
+        runner = BotRunner(bots[alias], dispatcher, threads, owner=owner, stop=stop, skip_updates=skip_updates)
+        try:
+            await runner.run()
+        except Exception as error:
+            logger.critical("bot %s died: %s", alias, error, extra={"bot": alias})
+            failures.append(error)
+            stop.set()
+
+    try:
+        await asyncio.gather(*(run(alias) for alias in aliases))
+    finally:
+        threads.close()
+    if failures:
+        raise ExceptionGroup("bots died", failures)

@@ -1,0 +1,45 @@
+"""What an operator asked for in the admin: updates to run again, calls to send again. One query pair a second."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from vkteams_bot.runtime.delivery import Delivery
+from vkteams_bot.runtime.recovery import Recovery
+from vkteams_bot.stores.bot_store import BotStore
+from vkteams_bot.stores.crossing import DatabaseThread, is_connection_loss
+
+logger = logging.getLogger("vkteams_bot.runtime")
+
+SWEEP_SECONDS = 1.0
+AT_ONCE = 100
+
+
+class Sweep:
+    """Looks for rows that became due by hand."""
+
+    def __init__(self, store: BotStore, thread: DatabaseThread, recovery: Recovery, delivery: Delivery) -> None:
+        self._store = store
+        self._thread = thread
+        self._recovery = recovery
+        self._delivery = delivery
+
+    async def run(self) -> None:
+        """For ever. Raises LeaseLost."""
+        async with asyncio.TaskGroup() as group:
+            while True:
+                await asyncio.sleep(SWEEP_SECONDS)
+                try:
+                    updates, calls = await self._thread.run(self._store.take_work, set(self._delivery.known), AT_ONCE)
+                except Exception as error:
+                    if not is_connection_loss(error):
+                        raise
+                    continue
+                if updates:
+                    logger.info("running %d updates again", len(updates))
+                    await self._recovery.requeue(updates)
+                if calls:
+                    logger.info("sending %d calls again", len(calls))
+                    self._delivery.known.update(call.id for call in calls)
+                    group.create_task(self._delivery.deliver_all(calls), name="calls sent again")

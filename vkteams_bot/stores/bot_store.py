@@ -1,0 +1,168 @@
+"""All that one bot's process reads and writes, each call one transaction. Synchronous: see crossing.py."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+from django.utils.module_loading import import_string
+
+from vkteams_bot.api.types import BotInfo
+from vkteams_bot.conf import conf
+from vkteams_bot.fsm import StateKey, StateRecord, Storage
+from vkteams_bot.models import BotAccount
+from vkteams_bot.stores import inbox, log, outbox
+from vkteams_bot.stores.inbox import Finished, Incoming, StoredUpdate
+from vkteams_bot.stores.lease import Lease, LeaseLost
+from vkteams_bot.stores.outbox import CallOutcome, NewCall, StoredCall
+from vkteams_bot.stores.people import Directory
+
+
+class StorageFactory(Protocol):
+    def __call__(self, account_id: int, alias: str) -> Storage: ...
+
+
+@dataclass(slots=True)
+class Changes:
+    """What finished handlers and answered requests leave to be written together."""
+
+    started: list[int] = field(default_factory=list)
+    finished: list[Finished] = field(default_factory=list)
+    states: dict[StateKey, StateRecord] = field(default_factory=dict)
+    calls: list[NewCall] = field(default_factory=list)
+    claims: list[UUID] = field(default_factory=list)
+    outcomes: list[CallOutcome] = field(default_factory=list)
+    log: list[log.Entry] = field(default_factory=list)
+
+    def add(self, other: Changes) -> None:
+        self.started += other.started
+        self.finished += other.finished
+        self.states.update(other.states)
+        self.calls += other.calls
+        self.claims += other.claims
+        self.outcomes += other.outcomes
+        self.log += other.log
+
+
+@dataclass(frozen=True, slots=True)
+class Ingested:
+    """Row ids of the updates that were new, by event number, and the states of the conversations asked for."""
+
+    ids: dict[int, int]
+    states: dict[StateKey, StateRecord]
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What a start found: updates given up after three crashes, sends whose outcome nobody knows."""
+
+    failed: int
+    unknown: int
+
+
+def open_account(alias: str, info: BotInfo) -> BotAccount:
+    """The account of this identity. Another token under the same alias is another account, with its own offset."""
+    profile = {"nick": (info.nick or "")[:255], "name": (info.first_name or "")[:255]}
+    account, created = BotAccount.objects.get_or_create(alias=alias, user_id=info.user_id, defaults=profile)
+    if not created:
+        BotAccount.objects.filter(pk=account.pk).update(**profile)
+    return account
+
+
+class BotStore:
+    """Everything durable of one running bot. Raises LeaseLost when another process has taken over."""
+
+    def __init__(self, account: BotAccount, owner: str) -> None:
+        self.account_id = account.pk
+        self.alias = account.alias
+        self.lease = Lease(account.pk, owner)
+        self.directory = Directory(account.pk)
+        factory: StorageFactory = import_string(conf.fsm_storage)
+        self.storage = factory(account_id=account.pk, alias=account.alias)
+
+    def offset(self) -> int:
+        return BotAccount.objects.values_list("last_event_id", flat=True).get(pk=self.account_id)
+
+    def ingest(self, incoming: Sequence[Incoming], offset: int, wanted: Collection[StateKey]) -> Ingested:
+        """Store a batch with its offset, and load the states of `wanted`."""
+        try:
+            return self._ingest(incoming, offset, wanted)
+        except IntegrityError:  # a remembered chat or contact was deleted by hand
+            self.directory.forget()
+            return self._ingest(incoming, offset, wanted)
+
+    def _ingest(self, incoming: Sequence[Incoming], offset: int, wanted: Collection[StateKey]) -> Ingested:
+        now = timezone.now()
+        with transaction.atomic():
+            if not inbox.advance(self.account_id, self.lease.owner, offset, now):
+                raise LeaseLost
+            ids = inbox.insert(self.account_id, incoming, now) if incoming else {}
+            if conf.log_messages and ids:
+                fresh = (item.event for item in incoming if inbox.event_number(item.event) in ids)
+                entries = (log.incoming(event, now) for event in fresh)
+                log.write([entry for entry in entries if entry is not None], self.directory, now)
+            states = self.storage.load(wanted) if wanted else {}
+        return Ingested(ids, states)
+
+    def commit(self, changes: Changes) -> set[UUID]:
+        """Write changes in one transaction; which of `claims` were still waiting."""
+        try:
+            return self._commit(changes)
+        except IntegrityError:
+            self.directory.forget()
+            return self._commit(changes)
+
+    def _commit(self, changes: Changes) -> set[UUID]:
+        now = timezone.now()
+        claimed: set[UUID] = set()
+        with transaction.atomic():
+            self.lease.fence()
+            if changes.started:
+                inbox.start(changes.started)
+            if changes.calls:
+                outbox.insert(self.account_id, changes.calls, now)
+            if changes.finished:
+                inbox.finish(changes.finished, now)
+            if changes.outcomes:
+                outbox.record(changes.outcomes, now)
+            if changes.claims:
+                claimed = outbox.claim(changes.claims)
+            if changes.log and conf.log_messages:
+                log.write(changes.log, self.directory, now)
+            if changes.states:
+                self.storage.save(changes.states)
+        return claimed
+
+    def recover(self, *, resend: bool) -> Recovered:
+        """What to do first after taking the lease."""
+        with transaction.atomic():
+            self.lease.fence()
+            return Recovered(
+                failed=inbox.recover(self.account_id), unknown=outbox.recover(self.account_id, resend=resend)
+            )
+
+    def skip_pending(self) -> int:
+        with transaction.atomic():
+            self.lease.fence()
+            return inbox.skip_pending(self.account_id)
+
+    def pending(self, after: int, limit: int) -> list[StoredUpdate]:
+        return inbox.pending(self.account_id, after, limit)
+
+    def load_states(self, keys: Collection[StateKey]) -> dict[StateKey, StateRecord]:
+        return self.storage.load(keys)
+
+    def take_work(self, known: Collection[UUID], limit: int) -> tuple[list[StoredUpdate], list[StoredCall]]:
+        """What an operator asked for: updates to run again and calls to send."""
+        with transaction.atomic():
+            self.lease.fence()
+            return inbox.take_retried(self.account_id, limit), outbox.waiting(self.account_id, known, limit)
+
+    def note_error(self, text: str) -> None:
+        now: datetime = timezone.now()
+        BotAccount.objects.filter(pk=self.account_id).update(last_error=text, last_error_at=now)

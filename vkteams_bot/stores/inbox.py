@@ -1,0 +1,168 @@
+"""The inbox: updates are stored, together with the poll offset, before the next poll acknowledges them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import connection
+from django.db.models import F
+from pydantic_core import to_json
+
+from vkteams_bot.api.types import Event
+from vkteams_bot.fsm import StateKey
+from vkteams_bot.models import BotAccount, Update
+from vkteams_bot.stores import sql
+
+CRASHES_ALLOWED = 3
+GAVE_UP = "The process died three times while this update was running. Retry it when the cause is found."
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """An event on its way in, with the conversation it belongs to."""
+
+    event: Event
+    key: StateKey | None
+    skip: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StoredUpdate:
+    """A row of the inbox that waits. `suspect`: a process died while it may have been running."""
+
+    id: int
+    raw: Any
+    suspect: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """What became of an update."""
+
+    id: int
+    status: str
+    handler: str = ""
+    error: str = ""
+
+
+def event_number(event: Event) -> int:
+    """The event's id; for one without, a negative number made of its content, so that it too is stored once."""
+    if event.event_id is not None:
+        return event.event_id
+    try:
+        content = to_json(event.raw)
+    except ValueError:
+        content = repr(event.raw).encode("utf-8", "replace")
+    return -int.from_bytes(hashlib.blake2b(content, digest_size=7).digest()) - 1
+
+
+def insert(account_id: int, incoming: Sequence[Incoming], now: datetime) -> dict[int, int]:
+    """Store events; event number -> row id of those that were not stored before."""
+    columns = {
+        "account_id": "int",
+        "event_id": "int",
+        "type": "text",
+        "chat_id": "text",
+        "user_id": "text",
+        "payload": "json",
+        "status": "text",
+        "error": "text",
+        "created_at": "time",
+    }
+    created = sql.time_parameter(now)
+    rows = [
+        (
+            account_id,
+            event_number(item.event),
+            item.event.type[:64],
+            item.key.chat_id[:255] if item.key else "",
+            item.key.user_id[:255] if item.key else "",
+            sql.json_parameter(item.event.raw),
+            _first_status(item),
+            item.event.problem or "",
+            created,
+        )
+        for item in incoming
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {sql.table(Update)} ({', '.join(columns)}, handler, attempts) "
+            f"SELECT {', '.join(columns)}, '', 0 FROM ({sql.source(columns)} WHERE true{sql.in_order()}) AS given "
+            "WHERE true ON CONFLICT (account_id, event_id) DO NOTHING RETURNING event_id, id",
+            [sql.rows_parameter(rows)],
+        )
+        return dict(cursor.fetchall())
+
+
+def _first_status(item: Incoming) -> str:
+    if item.event.payload is None:
+        return Update.Status.INVALID
+    return Update.Status.SKIPPED if item.skip else Update.Status.PENDING
+
+
+def advance(account_id: int, owner: str, offset: int, now: datetime) -> bool:
+    """Move the offset on, if `owner` still holds the lease. First statement of the transaction."""
+    mine = BotAccount.objects.filter(pk=account_id, lease_owner=owner)
+    return bool(mine.update(last_event_id=offset, polled_at=now))
+
+
+def finish(finished: Sequence[Finished], now: datetime) -> None:
+    """Record outcomes."""
+    columns = {"id": "int", "status": "text", "handler": "text", "error": "text"}
+    updates = sql.table(Update)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"UPDATE {updates} SET status = done.status, handler = done.handler, error = done.error, done_at = %s "
+            f"FROM ({sql.source(columns)}) AS done WHERE {updates}.id = done.id",
+            [
+                sql.time_parameter(now),
+                sql.rows_parameter([(i.id, i.status, i.handler[:255], i.error) for i in finished]),
+            ],
+        )
+
+
+def start(ids: Collection[int]) -> None:
+    """Note, before a suspect runs again, that it runs."""
+    Update.objects.filter(pk__in=ids).update(status=Update.Status.RUNNING)
+
+
+def recover(account_id: int) -> int:
+    """After a start: count a crash for what was (or may have been) running; give up on the third. How many failed.
+
+    Fresh updates carry no mark of having been started, since that would cost a commit each: all that waited at the
+    first crash are suspects, and only suspects are marked before they run again.
+    """
+    mine = Update.objects.filter(account_id=account_id)
+    fresh = mine.filter(status=Update.Status.PENDING, attempts=0)
+    running = mine.filter(status=Update.Status.RUNNING)
+    running.update(attempts=F("attempts") + 1)
+    fresh.update(attempts=1)
+    given_up = running.filter(attempts__gte=CRASHES_ALLOWED).update(status=Update.Status.FAILED, error=GAVE_UP)
+    running.update(status=Update.Status.PENDING)
+    return given_up
+
+
+def pending(account_id: int, after: int, limit: int) -> list[StoredUpdate]:
+    """A page of what waits, in order."""
+    rows = Update.objects.filter(account_id=account_id, status=Update.Status.PENDING, pk__gt=after)
+    page = rows.order_by("pk").values_list("pk", "payload", "attempts")[:limit]
+    return [StoredUpdate(key, payload, attempts > 0) for key, payload, attempts in page]
+
+
+def take_retried(account_id: int, limit: int) -> list[StoredUpdate]:
+    """Claim what an operator wants to have run again."""
+    rows = Update.objects.filter(account_id=account_id, status=Update.Status.RETRY)
+    page = list(rows.order_by("pk").values_list("pk", "payload")[:limit])
+    if page:
+        Update.objects.filter(pk__in=[key for key, _ in page]).update(status=Update.Status.PENDING)
+    return [StoredUpdate(key, payload) for key, payload in page]
+
+
+def skip_pending(account_id: int) -> int:
+    """Mark all that waits as skipped; how many."""
+    waiting = Update.objects.filter(account_id=account_id).waiting()
+    return waiting.update(status=Update.Status.SKIPPED)

@@ -1,0 +1,74 @@
+"""One poller per bot: a lease on BotAccount. Every write of a poller checks that it still holds it."""
+
+from __future__ import annotations
+
+import os
+import socket
+from datetime import timedelta
+from uuid import uuid4
+
+from django.db import connection
+from django.db.models import Q
+from django.utils import timezone
+
+from vkteams_bot.models import BotAccount
+from vkteams_bot.stores import sql
+
+LEASE_SECONDS = 8.0
+RENEW_SECONDS = 2.5
+
+
+class LeaseLost(Exception):
+    """Another process has taken over; nothing of this transaction was kept."""
+
+
+def new_owner() -> str:
+    """A name for this process that an operator can find: host, process id, and something unique."""
+    return f"{socket.gethostname()[:200]}:{os.getpid()}:{uuid4().hex[:8]}"
+
+
+class Lease:
+    """The lease of one owner on one account. Its clock is that of the process, skew eats into LEASE_SECONDS."""
+
+    def __init__(self, account_id: int, owner: str) -> None:
+        self.account_id = account_id
+        self.owner = owner
+
+    def take(self) -> bool:
+        """Take a free lease, or keep one's own. Also notes that the process lives."""
+        now = timezone.now()
+        free = Q(lease_owner="") | Q(lease_owner=self.owner) | Q(lease_until__isnull=True) | Q(lease_until__lt=now)
+        accounts = BotAccount.objects.filter(free, pk=self.account_id)
+        return bool(accounts.update(lease_owner=self.owner, lease_until=now + timedelta(seconds=LEASE_SECONDS)))
+
+    def renew(self) -> None:
+        """Raises LeaseLost when another process holds it. An expired lease that nobody took is ours again."""
+        until = timezone.now() + timedelta(seconds=LEASE_SECONDS)
+        mine = BotAccount.objects.filter(pk=self.account_id, lease_owner=self.owner)
+        if not mine.update(lease_until=until):
+            raise LeaseLost
+
+    def release(self) -> None:
+        BotAccount.objects.filter(pk=self.account_id, lease_owner=self.owner).update(lease_owner="", lease_until=None)
+
+    def holder(self) -> str:
+        return BotAccount.objects.values_list("lease_owner", flat=True).get(pk=self.account_id)
+
+    def fence(self) -> None:
+        """First statement of a transaction: nobody takes the lease until it ends. Raises LeaseLost."""
+        with connection.cursor() as cursor:
+            account = sql.table(BotAccount)
+            if sql.is_postgres():
+                cursor.execute(
+                    f"SELECT 1 FROM {account} WHERE id = %s AND lease_owner = %s FOR NO KEY UPDATE",
+                    [self.account_id, self.owner],
+                )
+                held = cursor.fetchone() is not None
+            else:  # a write, so that SQLite takes its only write lock before anything is read
+                cursor.execute(
+                    f"UPDATE {account} SET lease_owner = lease_owner WHERE id = %s AND lease_owner = %s",
+                    [self.account_id, self.owner],
+                )
+                held = cursor.rowcount == 1
+        if not held:
+            raise LeaseLost
