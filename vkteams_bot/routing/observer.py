@@ -33,19 +33,18 @@ class Observer:
         self.handlers: list[Declaration] = []
         self.middleware = MiddlewareList()
         self.outer_middleware = MiddlewareList()
-        self._unused: dict[int, str] = {}
+        self._unused: dict[object, str] = {}
 
     def __call__(self, *filters: Any, flags: Mapping[str, Any] | None = None) -> Callable[[H], H]:
         checked = tuple(map(self._as_filter, filters))
         caller = sys._getframe(1)
-        unused = self._unused
-        place = f"{caller.f_code.co_filename}:{caller.f_lineno}"
+        token = object()
+        self._unused[token] = f"{caller.f_code.co_filename}:{caller.f_lineno}"
 
         def decorate(handler: H) -> H:
-            unused.pop(id(decorate), None)
+            self._unused.pop(token, None)
             return self._add(handler, checked, flags)
 
-        unused[id(decorate)] = place
         return decorate
 
     def register(self, handler: H, *filters: Any, flags: Mapping[str, Any] | None = None) -> H:

@@ -11,16 +11,20 @@ from vkteams_bot.api.methods import Method
 from vkteams_bot.api.types import SentMessage
 from vkteams_bot.exceptions import RoutingError
 
+# Results of calls that were awaited or sent: a message, or True.
+DONE = (SentMessage, bool)
+
 
 def replies_of(result: Any, *, bot: Any, chat_id: str, handler: str) -> tuple[Method[Any], ...]:
     """A text is a message to the chat, a Call or Method is itself, a collection is several of them.
 
+    What an awaited call gave (`return await message.answer(...)`) is sent already and adds nothing.
     Raises RoutingError for anything else.
     """
-    if result is None:
+    if result is None or isinstance(result, DONE):
         return ()
     if isinstance(result, list | tuple | GeneratorType):
-        return tuple([_reply(item, bot, chat_id, handler) for item in result])
+        return tuple([_reply(item, bot, chat_id, handler) for item in result if not isinstance(item, DONE)])
     return (_reply(result, bot, chat_id, handler),)
 
 
@@ -34,8 +38,6 @@ def _reply(value: Any, bot: Any, chat_id: str, handler: str) -> Method[Any]:
     if isinstance(value, Coroutine):
         value.close()
         raise RoutingError(f"{handler} returned a coroutine: await it, or declare the handler `async def`")
-    if isinstance(value, SentMessage):
-        raise RoutingError(f"{handler} returned a message that is sent already: return the call, or await it, not both")
     raise RoutingError(
         f"{handler} returned {type(value).__name__}; a reply is a text, a call such as message.answer(...), "
         "a method, or a list of these"
