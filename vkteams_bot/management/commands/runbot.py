@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import sys
 from argparse import ArgumentParser
 from collections.abc import Sequence
@@ -12,13 +11,13 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from vkteams_bot.conf import conf
-from vkteams_bot.exceptions import ConfigurationError, InvalidToken
+from vkteams_bot.exceptions import ConfigurationError
+from vkteams_bot.management.deaths import explain
 from vkteams_bot.management.reloading import run_reloading
+from vkteams_bot.management.terminal import log_to_terminal
 from vkteams_bot.runtime.loop import run_in_loop
-from vkteams_bot.runtime.stopping import stop_on_signals
+from vkteams_bot.runtime.stopping import end_process, stop_on_signals
 from vkteams_bot.runtime.supervisor import supervise
-
-logger = logging.getLogger("vkteams_bot.runtime")
 
 
 class Command(BaseCommand):
@@ -37,24 +36,18 @@ class Command(BaseCommand):
             raise CommandError(f'no bot {", ".join(unknown)} in VKTEAMS_BOT["BOTS"] (there are: {known})')
         if options["reload"]:
             sys.exit(run_reloading())
+        log_to_terminal(options["verbosity"])
         try:
-            run_in_loop(_run(aliases, skip_updates=options["skip_updates"]))
+            hanging = run_in_loop(_run(aliases, skip_updates=options["skip_updates"]))
         except ConfigurationError as error:
             raise CommandError(str(error)) from error
         except ExceptionGroup as group:
-            logger.debug("why the bots died", exc_info=group)
-            raise CommandError("; ".join(map(_explain, group.exceptions))) from group
+            raise CommandError(explain(group)) from group
+        if hanging:
+            end_process(0)
 
 
-async def _run(aliases: Sequence[str], *, skip_updates: bool) -> None:
+async def _run(aliases: Sequence[str], *, skip_updates: bool) -> int:
     stop = asyncio.Event()
     with stop_on_signals(stop):
-        await supervise(aliases, stop, skip_updates=skip_updates)
-
-
-def _explain(error: BaseException) -> str:
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    if isinstance(error, InvalidToken):
-        return "the server refused the token: check TOKEN, and that API_URL is the installation that issued it"
-    return f"{type(error).__name__}: {error}"
+        return await supervise(aliases, stop, skip_updates=skip_updates)

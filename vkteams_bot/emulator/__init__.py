@@ -1,0 +1,1 @@
+"""A Bot API server in memory: the world, its HTTP face, its faults (docs/emulator.md)."""

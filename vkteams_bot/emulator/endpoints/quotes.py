@@ -1,0 +1,38 @@
+"""Quotes: the reply and forward parts of a message that a bot sends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from vkteams_bot.api.methods import MsgId, SendFile, SendText, SendTextWithDeeplink, SendVoice
+from vkteams_bot.emulator.chat import Chat
+from vkteams_bot.emulator.message import Part
+from vkteams_bot.emulator.people import BotAccount
+from vkteams_bot.emulator.refusal import Refusal
+from vkteams_bot.emulator.world import World
+
+Sending = SendText | SendTextWithDeeplink | SendFile | SendVoice
+
+
+def several(ids: MsgId | Sequence[MsgId] | None) -> list[MsgId]:
+    """One id or many as a list."""
+    if ids is None:
+        return []
+    return [ids] if isinstance(ids, str | int) else list(ids)
+
+
+def quotes(world: World, bot: BotAccount, chat: Chat, call: Sending) -> list[Part]:
+    """Raises Refusal: no such message, reply and forward at once, half of a forward, a reply or forward of a thread."""
+    replies, forwards = several(call.reply_msg_id), several(call.forward_msg_id)
+    if (replies and forwards) or bool(forwards) != bool(call.forward_chat_id):
+        raise Refusal("Bad request")
+    if replies:
+        if chat.parent is not None:
+            raise Refusal("Bad request")
+        return [{"type": "reply", "payload": {"message": chat.find(msg_id).quoted()}} for msg_id in replies]
+    if forwards:
+        source = world.directory.chat_for_bot(bot, str(call.forward_chat_id))
+        if source.parent is not None:
+            raise Refusal("Bad request")
+        return [{"type": "forward", "payload": {"message": source.find(msg_id).quoted()}} for msg_id in forwards]
+    return []

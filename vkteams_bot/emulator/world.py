@@ -1,0 +1,103 @@
+"""World: the scene, and what people do on it.
+
+One event loop owns a world; no method may be called from another thread.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vkteams_bot.emulator.chat import Chat, ChatView
+from vkteams_bot.emulator.message import Message, Part, Ranges
+from vkteams_bot.emulator.people import User
+from vkteams_bot.emulator.query import Query
+from vkteams_bot.emulator.refusal import Refusal
+from vkteams_bot.emulator.scene import DEFAULT_GROUP, DEFAULT_TOKEN, Scene
+
+__all__ = ["DEFAULT_GROUP", "DEFAULT_TOKEN", "World"]
+
+
+class World(Scene):
+    """What people do. They name a private chat by the bot's user id; whatever they may not do raises Refusal."""
+
+    def chats_of(self, user_id: str) -> list[ChatView]:
+        """Private chats with every bot first, then groups and channels."""
+        self._person(user_id)
+        return [chat.view() for chat in self.directory.chats_of(user_id)]
+
+    def history(self, user_id: str, chat_id: str) -> list[dict[str, Any]]:
+        """The messages of a chat, oldest first; deleted ones are marked."""
+        return [message.seen() for message in self.directory.chat_for_person(user_id, chat_id).messages.values()]
+
+    def write(
+        self,
+        user_id: str,
+        chat_id: str,
+        text: str,
+        parts: list[Part] | None = None,
+        format: Ranges | None = None,
+        reply_to: str | None = None,
+    ) -> str:
+        """Write a message and return its id. Files go into `parts` by the fileId that `files.add` gave."""
+        user = self._person(user_id)
+        chat = self.directory.chat_for_person(user_id, chat_id)
+        quotes = [{"type": "reply", "payload": {"message": chat.find(reply_to).quoted()}}] if reply_to else []
+        parts = [*quotes, *(parts or ())]
+        if not text and not parts:
+            raise Refusal("a message needs text or parts")
+        return self.post(chat, user, text=text or self._address(parts), format=format, parts=parts).msg_id
+
+    def press(self, user_id: str, chat_id: str, msg_id: str, callback_data: str) -> str:
+        """Press a button of a bot's message and return the queryId. A button that is gone may be pressed, too."""
+        user = self._person(user_id)
+        chat = self.directory.chat_for_person(user_id, chat_id)
+        message = chat.find(msg_id)
+        bot = next((bot for bot in chat.bots if bot.user_id == message.sender.user_id), None)
+        if bot is None:
+            raise Refusal("the message has no buttons: it is not from a bot of this chat")
+        query_id = self._identifiers.query(user_id, bot.user_id)
+        self.queries.add(Query(query_id, bot, chat, user_id))
+        shown = chat.payload(message, parent_topic=self.behaviour.parent_topic)
+        shown["parts"] = message.parts_with_keyboard()
+        payload = {"callbackData": callback_data, "from": user.reference(), "message": shown, "queryId": query_id}
+        bot.queue.put("callbackQuery", payload)
+        return query_id
+
+    def edit(self, user_id: str, chat_id: str, msg_id: str, text: str) -> None:
+        """Change the text of one's own message."""
+        chat, message = self._own(user_id, chat_id, msg_id)
+        if not text:
+            raise Refusal("a message needs text")
+        self.revise(chat, message, text, {}, None)
+
+    def delete(self, user_id: str, chat_id: str, msg_id: str) -> None:
+        """Delete one's own message, or as an admin anybody's."""
+        chat, message = self._own(user_id, chat_id, msg_id, admins=True)
+        self.remove(chat, message)
+        if chat.type == "private":
+            gone = {"chat": chat.reference(), "msgId": msg_id, "timestamp": self.now()}
+            chat.bots[0].queue.put("deletedMessage", gone)
+            if self.behaviour.ghost_twin:
+                ghost = {**gone, "from": message.sender.reference(), "timestamp": message.timestamp}
+                chat.bots[0].queue.put("newMessage", {**ghost, "editedTimestamp": self.now()})
+
+    def _person(self, user_id: str) -> User:
+        try:
+            return self.users[user_id]
+        except KeyError:
+            raise Refusal(f"there is no user {user_id}") from None
+
+    def _own(self, user_id: str, chat_id: str, msg_id: str, *, admins: bool = False) -> tuple[Chat, Message]:
+        chat = self.directory.chat_for_person(user_id, chat_id)
+        message = chat.find(msg_id)
+        if message.sender.user_id != user_id and not (admins and user_id in chat.admins):
+            raise Refusal(f"the message is not from {user_id}")
+        return chat, message
+
+    def _address(self, parts: list[Part]) -> str:
+        """What stands as text when a file, sticker or voice has no caption."""
+        for part in parts:
+            payload = part.get("payload")
+            if part.get("type") in ("file", "sticker", "voice") and isinstance(payload, dict):
+                return "" if payload.get("caption") else self.file_url(str(payload.get("fileId")))
+        return ""
