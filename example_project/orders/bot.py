@@ -21,6 +21,7 @@ class OrderForm(StatesGroup):
 
 @router.message(Command("cancel"), StateFilter(OrderForm))
 async def cancel(message: Message, state: FSMContext):
+    """Leave the form"""
     await state.clear()
     return "The order is cancelled."
 
@@ -33,13 +34,17 @@ async def cancel_by_button(query: CallbackQuery, state: FSMContext):
 
 @router.message(Command("orders"))
 def count(message: Message):
-    """A plain function: it runs in a thread, so the ORM just works."""
+    """How many orders there are
+
+    A plain function: it runs in a thread, so the ORM just works.
+    """
     mine = Order.objects.filter(customer=message.from_user.user_id).count()
     return f"{Order.objects.count()} orders, {mine} of them yours."
 
 
 @router.message(Command("order"))
 async def begin(message: Message, state: FSMContext):
+    """Fill in the form"""
     await state.set_data({})
     await state.set_state(OrderForm.item)
     keyboard = InlineKeyboardBuilder().button("Cancel", callback_data="order:cancel", style=ButtonStyle.ATTENTION)

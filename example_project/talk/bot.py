@@ -20,17 +20,20 @@ or write anything, and I will echo it."""
 
 @router.message(Command("start"))
 async def start(message: Message):
+    """Say hello"""
     await message.answer(f"Hello, <b>{escape(message.from_user.full_name)}</b>!")
     return HELP
 
 
 @router.message(Command("help"))
 async def send_help(message: Message):
+    """What this bot can do"""
     return HELP
 
 
 @router.message(Command("buttons"))
 async def buttons(message: Message):
+    """A message with buttons"""
     keyboard = (
         InlineKeyboardBuilder()
         .button("Tea", callback_data="drink:tea", style=ButtonStyle.PRIMARY)
@@ -58,6 +61,7 @@ async def drink(query: CallbackQuery):
 
 @router.message(Command("fail"))
 async def fail(message: Message):
+    """A handler that raises"""
     raise RuntimeError("this handler fails on purpose")
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, cast
 
 import uvicorn
@@ -15,13 +16,16 @@ from django.core.asgi import get_asgi_application
 from django.urls import path
 
 from vkteams_bot.conf import conf, put_urls_in_front
+from vkteams_bot.discovery import discover_routers
 from vkteams_bot.emulator.http import EmulatorApp
 from vkteams_bot.emulator.page.project_urls import PREFIX
-from vkteams_bot.emulator.page.scope import with_world
+from vkteams_bot.emulator.page.scope import BotCommand, with_world
 from vkteams_bot.emulator.page.urls import websocket_urlpatterns
 from vkteams_bot.emulator.server import KEEP_ALIVE_SECONDS, CuttableProtocol
 from vkteams_bot.emulator.world import World
 from vkteams_bot.registry import bots
+from vkteams_bot.routing import Router
+from vkteams_bot.routing.filters import Command
 from vkteams_bot.runtime.supervisor import supervise
 
 
@@ -40,9 +44,22 @@ class _Server(uvicorn.Server):
         yield
 
 
+def declared_commands(routers: Iterable[Router]) -> list[BotCommand]:
+    """What the composer suggests: the commands of message handlers, with the first line of their docstrings."""
+    found: dict[str, BotCommand] = {}
+    for declaration in (item for root in routers for router in root.walk() for item in router.message.handlers):
+        for command in (item for item in declaration.filters if isinstance(item, Command)):
+            description = (inspect.getdoc(declaration.callback) or "").partition("\n")[0]
+            for name in command.names:
+                text = f"{command.prefixes[0]}{name}"
+                found.setdefault(text, BotCommand(text, description))
+    return list(found.values())
+
+
 def playground_app(emulator: EmulatorApp) -> Any:
     """The ASGI application: the emulator's addresses, else the project with the playground in front."""
     put_urls_in_front("vkteams_bot.emulator.page.project_urls")
+    commands = declared_commands(discover_routers())
     project = with_world(
         ProtocolTypeRouter(
             {
@@ -51,6 +68,7 @@ def playground_app(emulator: EmulatorApp) -> Any:
             }
         ),
         emulator.world,
+        {bot.user_id: commands for bot in emulator.world.bots.values()},
     )
 
     async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:

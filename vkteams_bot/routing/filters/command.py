@@ -59,13 +59,13 @@ class Command(BaseFilter):
         if not self.prefixes:
             raise ConfigurationError("Command needs a prefix; the empty one is prefix=''")
         self.ignore_case = ignore_case
+        self.names = tuple(name for name in names if isinstance(name, str))
         self.patterns = [name for name in names if isinstance(name, re.Pattern)]
         self._any = not names
         self._only_names = bool(names) and not self.patterns
         self._heads: dict[str, str] = {}
-        for name in names:
-            if isinstance(name, str):
-                self._add(name)
+        for name in self.names:
+            self._add(name)
 
     def __call__(self, event: Any, event_data: EventData | None = None) -> bool | dict[str, Any]:
         # The words are parsed once for all Command filters that look at the event.
