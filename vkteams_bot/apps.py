@@ -8,4 +8,9 @@ class VKTeamsBotConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from vkteams_bot import checks  # noqa: F401 (registers the checks; needs the app registry)
+        # Both import models, so they cannot stand at the top of this module.
+        from vkteams_bot import checks  # noqa: F401 (registers the checks)
+        from vkteams_bot.registry import bots
+        from vkteams_bot.stores.sent_log import DirectSentLog
+
+        bots.log_sent(DirectSentLog())

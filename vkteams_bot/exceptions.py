@@ -22,10 +22,7 @@ VKTeamsError
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from vkteams_bot.api.methods.base import Method
+from typing import Protocol
 
 __all__ = [
     "BadRequest",
@@ -57,6 +54,13 @@ class Outcome(enum.StrEnum):
     UNKNOWN = "unknown"
 
 
+class SentMethod(Protocol):
+    """What an error says of the method that failed."""
+
+    @property
+    def path(self) -> str: ...
+
+
 class VKTeamsError(Exception):
     """Base of every error of this package."""
 
@@ -78,7 +82,7 @@ class CallError(VKTeamsError):
 
     outcome: Outcome
 
-    def __init__(self, message: str, *, method: Method[Any] | None = None) -> None:
+    def __init__(self, message: str, *, method: SentMethod | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.method = method
@@ -138,7 +142,7 @@ class BadRequest(Refused):
 class RateLimited(Refused):
     """Too many requests. `retry_after` is in seconds, None when the server did not say."""
 
-    def __init__(self, message: str, *, method: Method[Any] | None = None, retry_after: float | None = None) -> None:
+    def __init__(self, message: str, *, method: SentMethod | None = None, retry_after: float | None = None) -> None:
         super().__init__(message, method=method)
         self.retry_after = retry_after
 

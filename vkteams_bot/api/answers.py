@@ -16,7 +16,10 @@ from vkteams_bot.api.tls import REMEDY, certificate_problem
 
 R = TypeVar("R")
 
-# httpx raises these before the first byte of a request is written.
+# All that httpx raises, and what comes through it from the system (a disk that fails in the middle of an upload).
+FOREIGN = (httpx.HTTPError, httpx.InvalidURL, httpx.CookieConflict, httpx.StreamError, OSError)
+
+# Raised before the first byte of a request is written, or (LocalProtocolError) before its last: nobody can act on it.
 NEVER_LEFT = (
     httpx.ConnectError,
     httpx.ConnectTimeout,
@@ -27,9 +30,13 @@ NEVER_LEFT = (
     httpx.LocalProtocolError,
 )
 
+LONGEST_RETRY_AFTER = 24 * 3600.0
+LONGEST_DESCRIPTION = 500
+LONGEST_NUMBER = 1000  # digits
+
 
 def translate(error: Exception, method: Method[Any]) -> exc.CallError:
-    """Our error for anything that httpx raises."""
+    """Our error for anything of FOREIGN."""
     tls = certificate_problem(error)
     reason = redact(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
     if isinstance(error, NEVER_LEFT):
@@ -47,7 +54,7 @@ def read_answer(method: Method[R], status: int, retry_after: str | None, body: b
     if answer is None or not isinstance(answer.get("ok"), bool):
         raise _not_an_answer(method, status, answer)
     if answer["ok"] is False:
-        raise _refusal(method, redact(str(answer.get("description", ""))))
+        raise _refusal(method, status, _one_line(answer.get("description")), _seconds(retry_after))
     try:
         return method.decode(answer, bot)
     except (ValidationError, ValueError) as error:
@@ -64,11 +71,15 @@ def _json_object(body: bytes) -> dict[str, Any] | None:
 
 
 def _lenient_json(body: bytes) -> Any:
-    """Lone surrogates or a broken byte in one event must not cost the batch."""
+    """Lone surrogates, a broken byte or an endless number in one event must not cost the batch."""
     try:
-        return json.loads(body.decode("utf-8", "replace"))
+        return json.loads(body.decode("utf-8", "replace"), parse_int=_whole_number)
     except (ValueError, RecursionError):
         return None
+
+
+def _whole_number(digits: str) -> int | float:
+    return int(digits) if len(digits) <= LONGEST_NUMBER else float(digits)
 
 
 def _not_an_answer(method: Method[Any], status: int, answer: dict[str, Any] | None) -> exc.CallError:
@@ -79,30 +90,45 @@ def _not_an_answer(method: Method[Any], status: int, answer: dict[str, Any] | No
 
 
 def _seconds(value: str | None) -> float | None:
+    """None for what is no time to wait: a date, infinity, more than a day."""
     try:
-        return max(0.0, float(value)) if value is not None else None
+        seconds = float(value) if value is not None else -1.0
     except ValueError:
         return None
+    return seconds if 0 <= seconds <= LONGEST_RETRY_AFTER else None
 
 
+def _one_line(description: Any) -> str:
+    """The server's words, fit for a log and a database: short, printable, without a token."""
+    if not isinstance(description, str):
+        return ""
+    text = "".join(char if char.isprintable() else " " for char in redact(description))
+    return text.strip()[:LONGEST_DESCRIPTION]
+
+
+# botapi.md §1.5: which descriptions are known to the letter, and which only in part.
 EXACT = {
     "invalid token": exc.InvalidToken,
-    "unknown method": exc.UnknownMethod,
     "method not allowed": exc.MethodNotAllowed,
-    "permission denied": exc.PermissionDenied,
     "format error": exc.FormatError,
-    "ratelimit": exc.RateLimited,
 }
-NOT_FOUND = ("not found", "invalid chatid", "invalid file", "incorrect threadid")
+IN_PART = {
+    "unknown method": exc.UnknownMethod,
+    "permission denied": exc.PermissionDenied,
+    "not found": exc.NotFound,
+    "invalid chatid": exc.NotFound,
+    "invalid file": exc.NotFound,
+    "incorrect threadid": exc.NotFound,
+}
 
 
-def _refusal(method: Method[Any], description: str) -> exc.CallError:
-    text = description.strip().lower()
-    if text.startswith("server error"):
-        return exc.OutcomeUnknown(description, method=method)
-    known = EXACT.get(text)
-    if known is not None:
-        return known(description, method=method)
-    if any(part in text for part in NOT_FOUND):
-        return exc.NotFound(description, method=method)
-    return exc.BadRequest(description or "the server refused without a reason", method=method)
+def _refusal(method: Method[Any], status: int, description: str, retry_after: float | None) -> exc.CallError:
+    text = description.lower()
+    if text == "ratelimit":
+        return exc.RateLimited(description, method=method, retry_after=retry_after)
+    if text in EXACT:
+        return EXACT[text](description, method=method)
+    if status >= 500 or text.startswith("server error"):
+        return exc.OutcomeUnknown(description or f"HTTP {status}", method=method)
+    known = next((kind for part, kind in IN_PART.items() if part in text), exc.BadRequest)
+    return known(description or "the server refused without a reason", method=method)

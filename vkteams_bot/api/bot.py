@@ -7,23 +7,23 @@ import logging
 import os
 import threading
 import time
+from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
-from typing import Any, Protocol, Self, TypeVar
-from weakref import WeakKeyDictionary
+from typing import Any, BinaryIO, Protocol, Self, TypeVar
 
 import httpx
 
-from vkteams_bot.api.answers import read_answer, translate
+from vkteams_bot.api.answers import FOREIGN, read_answer, translate
 from vkteams_bot.api.facade import Facade
 from vkteams_bot.api.methods import Method
 from vkteams_bot.api.redaction import remember_token
-from vkteams_bot.api.requests import RequestFactory
+from vkteams_bot.api.requests import RequestFactory, http_url
 from vkteams_bot.api.retry import RetryPolicy
 from vkteams_bot.api.tls import Verify, ssl_context
 from vkteams_bot.api.transport import AsyncioTransport
 from vkteams_bot.api.types import ParseMode
 from vkteams_bot.exceptions import CallError, ConfigurationError, OutcomeUnknown, RateLimited
-from vkteams_bot.limits import Limiter, LocalLimiter, RatePolicy, wait_turn
+from vkteams_bot.limits import Limiter, LocalLimiter, RatePolicy, wait_turn, wait_turn_sync
 
 R = TypeVar("R")
 logger = logging.getLogger("vkteams_bot.api")
@@ -47,7 +47,8 @@ class SentHook(Protocol):
 class Bot(Facade):
     """One bot of one installation, for async and sync code, any number of loops and threads.
 
-    `timeout` and `poll_time` are in seconds, `rate_limit` in requests per second. Raises ConfigurationError.
+    `timeout` and `poll_time` are in seconds, `rate_limit` in requests per second. A `transport` or `sync_transport`
+    is used for everything and stays open: whoever gave it closes it. Raises ConfigurationError.
     """
 
     def __init__(
@@ -74,18 +75,29 @@ class Bot(Facade):
         remember_token(token)
         self.alias = alias
         self.api_url = api_url
-        self.parse_mode = ParseMode(parse_mode) if parse_mode is not None else None
         self.poll_time = poll_time
         self.timeout = timeout
-        self.limiter = limiter or LocalLimiter(RatePolicy(rate=rate_limit, burst=burst, chat_rate=chat_rate_limit))
+        try:
+            self.parse_mode = ParseMode(parse_mode) if parse_mode is not None else None
+            policy = RatePolicy(rate=rate_limit, burst=burst, chat_rate=chat_rate_limit)
+        except ValueError as error:
+            raise ConfigurationError(str(error)) from error
+        self.limiter = limiter or LocalLimiter(policy)
         self.retry = RetryPolicy(retries=retries)
         self._requests = RequestFactory(token=token, api_url=api_url, timeout=timeout)
         self._proxy = proxy or os.environ.get(PROXY_VARIABLE) or None
+        if self._proxy is not None and http_url(self._proxy) is None:
+            # It may hold a password, so it is not shown.
+            raise ConfigurationError("PROXY must look like http://host:3128 or http://user:password@host:3128")
         self._verify = verify
+        if not isinstance(verify, bool):
+            ssl_context(verify)  # A bundle that cannot be read shall not wait for the first request.
         self._given_transport = transport
-        self._transports: WeakKeyDictionary[asyncio.AbstractEventLoop, httpx.AsyncBaseTransport] = WeakKeyDictionary()
-        self._sync_transport = sync_transport
+        self._given_sync_transport = sync_transport
+        self._transports: dict[asyncio.AbstractEventLoop, httpx.AsyncBaseTransport] = {}
+        self._sync_transport: httpx.BaseTransport | None = None
         self._sync_lock = threading.Lock()
+        self.nick: str | None = None  # set by who asked self/get; commands to another nick are not for this bot
         self.sent_hook: SentHook | None = None
 
     def __repr__(self) -> str:
@@ -129,17 +141,18 @@ class Bot(Facade):
             if method.charged and (charged or attempt > 1):
                 await wait_turn(self.limiter, method.chat)
             started = time.perf_counter()
-            request = self._requests.build(method, params)
-            try:
-                async with asyncio.timeout(None if method.upload else self._requests.read_seconds(method) * 2):
-                    response = await self._transport().handle_async_request(request)
-                    body = await _read(response)
-                result = self._finish(method, response, body, started)
-                break
-            except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, TimeoutError) as error:
-                failure = self._failed(translate(error, method), started)
-            except CallError as error:
-                failure = self._failed(error, started)
+            with _opened(method) as file:
+                request = self._requests.build(method, params, file)
+                try:
+                    async with asyncio.timeout(None if file else self._requests.read_seconds(method) * 2):
+                        response = await self._transport().handle_async_request(request)
+                        body = await _read(response)
+                    result = self._finish(method, response, body, started)
+                    break
+                except FOREIGN as error:
+                    failure = self._failed(translate(error, method), started)
+                except CallError as error:
+                    failure = self._failed(error, started)
             pause = policy.pause(failure, method, attempt)
             if pause is None:
                 raise failure
@@ -157,17 +170,18 @@ class Bot(Facade):
         attempt = 1
         while True:
             if method.charged:
-                time.sleep(self.limiter.reserve(method.chat))
+                wait_turn_sync(self.limiter, method.chat)
             started = time.perf_counter()
-            request = self._requests.build(method, params)
-            try:
-                response = self._transport_sync().handle_request(request)
-                result = self._finish(method, response, _read_sync(response), started)
-                break
-            except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
-                failure = self._failed(translate(error, method), started)
-            except CallError as error:
-                failure = self._failed(error, started)
+            with _opened(method) as file:
+                request = self._requests.build(method, params, file)
+                try:
+                    response = self._transport_sync().handle_request(request)
+                    result = self._finish(method, response, _read_sync(response), started)
+                    break
+                except FOREIGN as error:
+                    failure = self._failed(translate(error, method), started)
+                except CallError as error:
+                    failure = self._failed(error, started)
             pause = self.retry.pause(failure, method, attempt)
             if pause is None:
                 raise failure
@@ -196,12 +210,17 @@ class Bot(Facade):
         loop = asyncio.get_running_loop()
         transport = self._transports.get(loop)
         if transport is None:
+            # A loop that ended without `aclose` took its connections with it.
+            for ended in [known for known in list(self._transports) if known.is_closed()]:
+                self._transports.pop(ended, None)
             transport = self._transports[loop] = AsyncioTransport(
                 ssl_context=ssl_context(self._verify), proxy=self._proxy, max_connections=MAX_CONNECTIONS
             )
         return transport
 
     def _transport_sync(self) -> httpx.BaseTransport:
+        if self._given_sync_transport is not None:
+            return self._given_sync_transport
         with self._sync_lock:
             if self._sync_transport is None:
                 self._sync_transport = httpx.HTTPTransport(
@@ -219,6 +238,15 @@ def _in_event_loop() -> bool:
     except RuntimeError:
         return False
     return True
+
+
+_NO_FILE: AbstractContextManager[BinaryIO | None] = nullcontext()
+
+
+def _opened(method: Method[Any]) -> AbstractContextManager[BinaryIO | None]:
+    """The upload, open for one attempt. Raises InvalidCall when it cannot be read."""
+    upload = method.upload
+    return upload.open() if upload is not None else _NO_FILE
 
 
 def _too_long() -> OutcomeUnknown:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 import warnings
 from collections.abc import Callable, Generator
+from types import MethodType
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, overload
 
 from pydantic import ValidationError
@@ -59,35 +59,45 @@ class Call(Generic[R]):
 
 
 class Endpoint(Generic[P, R]):
-    """One line of the facade: `send_text = Endpoint(SendText)`."""
-
-    __slots__ = ("make",)
+    """One line of the facade: `send_text = Endpoint(SendText)`. It has the docstring and signature of its method."""
 
     def __init__(self, make: Callable[P, Method[R]]) -> None:
+        def call(bot: Executor, /, *args: P.args, **kwargs: P.kwargs) -> Call[R]:
+            try:
+                return Call(bot, make(*args, **kwargs))
+            except ValidationError as error:
+                raise InvalidCall(_explain(error, make)) from None
+
+        bot = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
+        signature = inspect.signature(make)
+        call.__doc__ = make.__doc__
+        call.__signature__ = signature.replace(  # type: ignore[attr-defined]
+            parameters=[bot, *signature.parameters.values()], return_annotation=Call
+        )
         self.make = make
+        self._call = call
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._call.__name__ = name
+        self._call.__qualname__ = f"{owner.__qualname__}.{name}"
 
     @overload
     def __get__(self, bot: None, owner: type) -> Callable[Concatenate[Any, P], Call[R]]: ...
     @overload
     def __get__(self, bot: Executor, owner: type) -> Callable[P, Call[R]]: ...
     def __get__(self, bot: Executor | None, owner: type) -> Callable[..., Call[R]]:
-        if bot is None:
-            return self._call
-        return functools.partial(self._call, bot)
-
-    def _call(self, bot: Executor, /, *args: P.args, **kwargs: P.kwargs) -> Call[R]:
-        try:
-            return Call(bot, self.make(*args, **kwargs))
-        except ValidationError as error:
-            raise InvalidCall(_explain(error, self.make)) from None
+        return self._call if bot is None else MethodType(self._call, bot)
 
 
 def _explain(error: ValidationError, make: Callable[..., Any]) -> str:
     """Which parameter is wrong and why, without its value: that may be a person's text."""
-    names = list(inspect.signature(make).parameters)
+    parameters = inspect.signature(make).parameters.values()
+    names = [parameter.name for parameter in parameters if parameter.kind is parameter.POSITIONAL_OR_KEYWORD]
     problems = []
     for item in error.errors(include_input=False, include_url=False):
-        where = item["loc"][:1]
-        name = names[where[0]] if where and isinstance(where[0], int) else ".".join(map(str, where))
-        problems.append(f"{name}: {item['msg']}" if name else item["msg"].removeprefix("Value error, "))
+        where = item["loc"][0] if item["loc"] else ""
+        message = item["msg"].removeprefix("Value error, ")
+        if isinstance(where, int):
+            where = names[where] if where < len(names) else f"parameter {where + 1}"
+        problems.append(f"{where}: {message}" if where else message)
     return f"{error.title}: {'; '.join(problems)}"

@@ -26,6 +26,8 @@ class InputFile:
             self.path = Path(source)
             self.content = None
             self.filename = filename or self.path.name
+        # A name on disk need not be Unicode; one on the wire must be.
+        self.filename = self.filename.encode("utf-8", "replace").decode()
 
     def __repr__(self) -> str:
         source = str(self.path) if self.content is None else f"{len(self.content)} bytes"

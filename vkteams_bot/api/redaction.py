@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 _TOKEN_SHAPE = re.compile(r"\b\d{3}\.\d{6,}\.\d{6,}(:|%3A)\d+", re.IGNORECASE)
 _known: set[str] = set()
@@ -13,12 +13,12 @@ MASK = "[token]"
 def remember_token(token: str) -> None:
     """From now on `redact` hides this token, whatever its shape."""
     if token:
-        _known.update((token, quote(token, safe="")))
+        _known.update((token, quote(token, safe=""), quote_plus(token)))
 
 
 def redact(text: str) -> str:
     """The text without any token: those of this process's bots, and whatever looks like one."""
-    for token in _known:
+    for token in tuple(_known):  # Another thread may make a bot meanwhile.
         if token in text:
             text = text.replace(token, MASK)
     return _TOKEN_SHAPE.sub(MASK, text)

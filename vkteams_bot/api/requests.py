@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import urlencode
 
 import httpx
 
 from vkteams_bot.api.methods import Method, WireParams
-from vkteams_bot.exceptions import ConfigurationError
+from vkteams_bot.exceptions import ConfigurationError, InvalidCall
 
 USER_AGENT = "django-vkteams-bot"
 CONNECT_SECONDS = 10.0
@@ -18,9 +18,10 @@ class RequestFactory:
     """Builds requests for one bot; parsed URLs and header lists are kept, since they cost more than the rest."""
 
     def __init__(self, *, token: str, api_url: str, timeout: float) -> None:
-        url = httpx.URL(api_url.rstrip("/"))
-        if url.scheme not in ("http", "https") or not url.host:
-            raise ConfigurationError(f"API_URL must look like https://host/bot/v1, not {api_url!r}")
+        url = http_url(api_url.rstrip("/"))
+        if url is None or url.userinfo or url.query or url.fragment:
+            # It may hold a password or a token, so it is not shown.
+            raise ConfigurationError("API_URL must look like https://host/bot/v1, with nothing before or after")
         self._base = str(url)
         self._token = token
         self._timeout = timeout
@@ -38,16 +39,22 @@ class RequestFactory:
         poll_seconds: float = getattr(method, "poll_time", 0)
         return self._timeout + poll_seconds
 
-    def build(self, method: Method[Any], params: WireParams) -> httpx.Request:
-        """Raises InvalidCall when a file to upload cannot be opened."""
+    def build(self, method: Method[Any], params: WireParams, file: BinaryIO | None = None) -> httpx.Request:
+        """`file` is the opened upload of the method. Raises InvalidCall for text that is not Unicode."""
+        try:
+            return self._build(method, params, file)
+        except UnicodeEncodeError:
+            names = ", ".join(name for name, value in params.items() if not _is_unicode(value))
+            raise InvalidCall(f"{method.path}: {names}: half of a surrogate pair is not a character") from None
+
+    def _build(self, method: Method[Any], params: WireParams, file: BinaryIO | None) -> httpx.Request:
         url = self._urls.get(method.path)
         if url is None:
             url = self._urls[method.path] = httpx.URL(f"{self._base}/{method.path}")
         fields = {**params, "token": self._token}
         extensions = {"timeout": self._timeouts(method)}
-        upload = method.upload
-        if upload is not None and method.upload_part is not None:
-            files = {method.upload_part: (upload.filename, upload.open())}
+        if file is not None and method.upload is not None and method.upload_part is not None:
+            files = {method.upload_part: (method.upload.filename, file)}
             return httpx.Request(
                 "POST", url, data=fields, files=files, headers={"User-Agent": USER_AGENT}, extensions=extensions
             )
@@ -62,3 +69,20 @@ class RequestFactory:
             "write": self._timeout,
             "pool": self._timeout,
         }
+
+
+def http_url(text: str) -> httpx.URL | None:
+    """The address, if it is an absolute one of http or https."""
+    try:
+        url = httpx.URL(text)
+    except httpx.InvalidURL:
+        return None
+    return url if url.scheme in ("http", "https") and url.host and 0 < (url.port or 80) < 65536 else None
+
+
+def _is_unicode(value: str | list[str]) -> bool:
+    try:
+        "".join(value).encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -21,7 +21,7 @@ class Backoff:
     def pause(self, failures: int) -> float:
         """The pause after the n-th failure in a row (n from 1), between 0.5 and 1 of its full length."""
         full = min(self.longest, self.first * self.factor ** min(failures - 1, 32))
-        return full * (0.5 + random.random() / 2)  # noqa: S311
+        return full * (0.5 + random.random() / 2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -52,11 +52,11 @@ def _built(verify: bool | str) -> ssl.SSLContext:
     return context
 
 
-def certificate_problem(error: BaseException) -> ssl.SSLError | None:
-    """The TLS error behind a connection error, if there is one."""
+def certificate_problem(error: BaseException) -> ssl.SSLCertVerificationError | None:
+    """The refused certificate behind a connection error, if that is the cause."""
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, ssl.SSLError):
+        if isinstance(cause, ssl.SSLCertVerificationError):
             return cause
         cause = cause.__cause__ or cause.__context__
     return None

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Self
 
+from pydantic import ValidationError
+
+from vkteams_bot.exceptions import InvalidCall
 from vkteams_bot.keyboards.markup import Button, ButtonStyle, InlineKeyboardMarkup, NewButton
 
 
@@ -22,7 +25,7 @@ class InlineKeyboardBuilder:
         url: str | None = None,
         style: ButtonStyle | str | None = None,
     ) -> Self:
-        """Add one button in a row of its own; `adjust()` rearranges."""
+        """Add one button in a row of its own; `adjust()` rearranges. Raises InvalidCall unless it has one action."""
         return self.add(_new_button(text, callback_data, url, style))
 
     def add(self, *buttons: Button) -> Self:
@@ -50,7 +53,7 @@ class InlineKeyboardBuilder:
 
     def attach(self, other: InlineKeyboardBuilder) -> Self:
         """Append the rows of another builder."""
-        self._rows.extend(list(row) for row in other._rows)
+        self._rows.extend([list(row) for row in other._rows])
         return self
 
     def copy(self) -> InlineKeyboardBuilder:
@@ -61,4 +64,8 @@ class InlineKeyboardBuilder:
 
 
 def _new_button(text: str, callback_data: str | None, url: str | None, style: ButtonStyle | str | None) -> Button:
-    return NewButton(text=text, callback_data=callback_data, url=url, style=str(style) if style else None)
+    try:
+        return NewButton(text=text, callback_data=callback_data, url=url, style=str(style) if style else None)
+    except ValidationError as error:
+        problems = [": ".join([*map(str, item["loc"]), item["msg"]]) for item in error.errors(include_input=False)]
+        raise InvalidCall("; ".join(problem.removeprefix("Value error, ") for problem in problems)) from None

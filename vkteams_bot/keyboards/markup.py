@@ -19,7 +19,9 @@ class ButtonStyle(enum.StrEnum):
 class Button(BaseModel):
     """One button. `style` is free text on the way in, since servers may know more styles than we do."""
 
-    model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True, extra="ignore")
+    model_config = ConfigDict(
+        frozen=True, alias_generator=to_camel, populate_by_name=True, extra="ignore", hide_input_in_errors=True
+    )
 
     text: str
     callback_data: str | None = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, TypeVar, dataclass_transform
 
@@ -83,7 +82,7 @@ class Method(Generic[R]):
                 continue
             texts = [text for text in params.get(wire_name, ()) if text != ""]
             if texts:
-                values[field.name] = texts if len(texts) > 1 else texts[0]
+                values[field.name] = tuple(texts) if len(texts) > 1 else texts[0]
             elif field.default is dataclasses.MISSING:
                 if wire_name in params:
                     values[field.name] = params[wire_name][0] if params[wire_name] else ""
@@ -93,7 +92,7 @@ class Method(Generic[R]):
                 values[field.name] = None
         try:
             return cls(**values)
-        except (pydantic.ValidationError, InvalidCall, json.JSONDecodeError) as error:
+        except (pydantic.ValidationError, InvalidCall, RecursionError) as error:
             raise WireError("Bad request") from error
 
 
@@ -130,7 +129,7 @@ def endpoint(
     """
 
     def declare(cls: M) -> M:
-        config = pydantic.ConfigDict(arbitrary_types_allowed=True, coerce_numbers_to_str=False)
+        config = pydantic.ConfigDict(arbitrary_types_allowed=True, extra="forbid", hide_input_in_errors=True)
         method: Any = pydantic_dataclass(frozen=True, config=config)(cls)
         method.path = path
         method.result = result

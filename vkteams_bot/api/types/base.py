@@ -2,44 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from typing import TYPE_CHECKING, Any, Protocol, TypedDict, TypeVar
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, PrivateAttr
 from pydantic.alias_generators import to_camel
 
 from vkteams_bot.exceptions import InvalidCall
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from vkteams_bot.api.types.formatting import Format
-    from vkteams_bot.keyboards import InlineKeyboardBuilder, InlineKeyboardMarkup
-
-R_co = TypeVar("R_co", covariant=True)
-
-
-class Sendable(Protocol[R_co]):
-    """What a bound method returns: await it, `.send()` it, or return it from a handler."""
-
-    def __await__(self) -> Generator[Any, Any, R_co]: ...
-    def send(self) -> R_co: ...
-
-
-class TextOptions(TypedDict, total=False):
-    """Options of every call that carries text."""
-
-    inline_keyboard_markup: InlineKeyboardMarkup | InlineKeyboardBuilder | None
-    parse_mode: str | None
-    format: Format | None
-
-
-class SendOptions(TextOptions, total=False):
-    """Options of every call that sends a message."""
-
-    reply_msg_id: str | int | Sequence[str | int] | None
-    forward_chat_id: str | None
-    forward_msg_id: str | int | Sequence[str | int] | None
 
 
 class WireObject(BaseModel):

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from pydantic import Field, ValidationError
 
-from vkteams_bot.api.types.base import BoundObject, Sendable
+from vkteams_bot.api.types.base import BoundObject
 from vkteams_bot.api.types.chats import Chat, User
 from vkteams_bot.api.types.messages import (
     ChatEvent,
@@ -19,6 +19,7 @@ from vkteams_bot.api.types.messages import (
     PinnedMessage,
     UnpinnedMessage,
 )
+from vkteams_bot.api.types.sending import Sendable
 
 LARGEST_EVENT_ID = 2**63 - 1
 

@@ -6,7 +6,7 @@ from typing import Annotated, Unpack
 
 from pydantic import Field
 
-from vkteams_bot.api.types.base import BoundObject, Sendable, SendOptions, TextOptions, WireObject
+from vkteams_bot.api.types.base import BoundObject, WireObject
 from vkteams_bot.api.types.chats import Chat, User
 from vkteams_bot.api.types.parts import (
     FilePart,
@@ -24,6 +24,7 @@ from vkteams_bot.api.types.parts import (
     VoicePayload,
 )
 from vkteams_bot.api.types.results import SentMessage
+from vkteams_bot.api.types.sending import Sendable, SendOptions, TextOptions
 from vkteams_bot.keyboards import InlineKeyboardMarkup
 
 MsgId = Annotated[str, Field(min_length=1, max_length=64)]
@@ -35,6 +36,10 @@ class ParentTopic(WireObject):
     chat_id: str
     message_id: int
     type: str | None = None
+
+    def wire(self) -> str:
+        """The JSON text of the parameter."""
+        return self.model_dump_json(by_alias=True, exclude_none=True)
 
 
 class ChatEvent(BoundObject):
@@ -71,7 +76,7 @@ class Message(ChatEvent):
 
     @property
     def content(self) -> str | None:
-        """Text or caption, whichever the person wrote."""
+        """The caption, else the text; for a sticker or a file without caption servers put its address there."""
         return self.caption or self.text
 
     @property

@@ -107,7 +107,8 @@ def _known_or_unknown(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
         return handler(value)
     except ValueError:
         if isinstance(value, dict):
-            return UnknownPart(type=str(value.get("type", "")), payload=value.get("payload"))
+            kind = value.get("type")
+            return UnknownPart.model_construct(type=kind if isinstance(kind, str) else "", payload=value.get("payload"))
         return UnknownPart(payload=value)
 
 

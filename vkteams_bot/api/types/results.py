@@ -6,7 +6,8 @@ from typing import Any, Unpack
 
 from pydantic import PrivateAttr
 
-from vkteams_bot.api.types.base import BoundObject, Sendable, TextOptions, WireObject
+from vkteams_bot.api.types.base import BoundObject, WireObject
+from vkteams_bot.api.types.sending import Sendable, TextOptions
 from vkteams_bot.exceptions import InvalidCall
 
 

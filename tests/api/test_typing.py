@@ -1,0 +1,65 @@
+"""What type checkers see of the facade: `make check` reads this; a `type: ignore` that hides nothing fails it."""
+
+from collections.abc import Callable
+from typing import Any, assert_type
+
+import pytest
+
+from tests.api.fakes import FakeTransport, answer, bot_over
+from vkteams_bot.api import Bot, Call, InputFile
+from vkteams_bot.api.methods import GetMe, SendText
+from vkteams_bot.api.types import BotInfo, ChatInfo, Event, FileInfo, Message, SentMessage
+from vkteams_bot.api.types.sending import Sendable
+from vkteams_bot.exceptions import InvalidCall
+
+
+def calls(bot: Bot) -> list[Call[Any]]:
+    """Every attribute of the facade with the type of its call."""
+    return [
+        assert_type(bot.get_me(), Call[BotInfo]),
+        assert_type(bot.get_events(0, 60), Call[list[Event]]),
+        assert_type(bot.send_text("c", "t", reply_msg_id=[1, "2"], parse_mode=None), Call[SentMessage]),
+        assert_type(bot.send_text_with_deeplink("c", "t", "d"), Call[SentMessage]),
+        assert_type(bot.send_file("c", InputFile("f"), caption="x"), Call[SentMessage]),
+        assert_type(bot.send_voice("c", file_id="I"), Call[SentMessage]),
+        assert_type(bot.edit_text("c", 1, "t"), Call[bool]),
+        assert_type(bot.delete_messages("c", ["1"]), Call[bool]),
+        assert_type(bot.answer_callback_query("q", show_alert=True), Call[bool]),
+        assert_type(bot.get_chat_info("c"), Call[ChatInfo]),
+        assert_type(bot.send_actions("c", ["typing"]), Call[bool]),
+        assert_type(bot.get_file_info("Z"), Call[FileInfo]),
+    ]
+
+
+async def results(bot: Bot, message: Message) -> None:
+    assert_type(await bot.send_text("c", "t"), SentMessage)
+    assert_type(bot.send_text("c", "t").send(), SentMessage)
+    assert_type(await bot.execute(GetMe()), BotInfo)
+    assert_type(bot.execute_sync(SendText("c", "t")), SentMessage)
+    assert_type(message.answer("t"), Sendable[SentMessage])
+    assert_type(await message.reply("t", parse_mode="HTML"), SentMessage)
+    assert_type(message.delete().send(), bool)
+    assert_type((await message.answer("t")).msg_id, str)
+
+
+def mistakes(bot: Bot) -> list[Callable[[], object]]:
+    """Each is an error for the type checker, and an InvalidCall at run time."""
+    return [
+        lambda: bot.send_text("c"),  # type: ignore[call-arg]
+        lambda: bot.send_text("c", 5),  # type: ignore[arg-type]
+        lambda: bot.send_text("c", "t", reply_to=1),  # type: ignore[call-arg]
+        lambda: bot.send_file("c", "path"),  # type: ignore[arg-type]
+        lambda: bot.edit_text("c", None, "t"),  # type: ignore[arg-type]
+    ]
+
+
+def test_types_of_the_facade_are_true_at_run_time() -> None:
+    made = calls(bot_over(FakeTransport(answer())))
+    assert [type(call) for call in made] == [Call] * 12
+    assert len({call.take().path for call in made}) == 12
+
+
+@pytest.mark.parametrize("number", range(5))
+def test_what_the_type_checker_refuses_is_refused_at_run_time(number: int) -> None:
+    with pytest.raises(InvalidCall):
+        mistakes(bot_over(FakeTransport(answer())))[number]()
