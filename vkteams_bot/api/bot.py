@@ -214,7 +214,10 @@ class Bot(Facade):
             for ended in [known for known in list(self._transports) if known.is_closed()]:
                 self._transports.pop(ended, None)
             transport = self._transports[loop] = AsyncioTransport(
-                ssl_context=ssl_context(self._verify), proxy=self._proxy, max_connections=MAX_CONNECTIONS
+                ssl_context=ssl_context(self._verify),
+                proxy=self._proxy,
+                max_connections=MAX_CONNECTIONS,
+                max_idle_connections=MAX_CONNECTIONS,
             )
         return transport
 
