@@ -3,6 +3,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from django.db import models
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 
@@ -18,18 +19,28 @@ class OutgoingCallQuerySet(models.QuerySet["OutgoingCall"]):
         """Waiting for an operator's decision."""
         return self.filter(status__in=OutgoingCall.OPEN)
 
-    def older_than(self, moment: datetime) -> OutgoingCallQuerySet:
-        """Finished before `moment`. Failed and unknown ones stay until somebody decides."""
-        return self.filter(created_at__lt=moment, status__in=OutgoingCall.FINISHED)
+    def in_status(self, status: str) -> OutgoingCallQuerySet:
+        return self.filter(status=status)
+
+    def of_chat(self, chat_id: str) -> OutgoingCallQuerySet:
+        return self.filter(chat_id=chat_id)
+
+    def finished(self, *, failed: bool = False) -> OutgoingCallQuerySet:
+        """Nothing will happen to them. Failed and unknown ones only if asked for: they stay until somebody decides."""
+        return self.filter(status__in=(*OutgoingCall.FINISHED, *OutgoingCall.OPEN) if failed else OutgoingCall.FINISHED)
+
+    def older_than(self, moment: datetime, *, failed: bool = False) -> OutgoingCallQuerySet:
+        """Finished, and written before `moment`."""
+        return self.finished(failed=failed).filter(created_at__lt=moment)
 
     def resend(self) -> int:
         """Let the bot send failed and unknown ones again, within seconds; how many."""
-        return self.open().update(status=OutgoingCall.Status.QUEUED, error="")
+        return self.open().update(status=OutgoingCall.Status.QUEUED, error="", finished_at=None)
 
     def drop(self) -> int:
         """Give up on failed, unknown and waiting ones; how many."""
         statuses = (*OutgoingCall.OPEN, OutgoingCall.Status.QUEUED)
-        return self.filter(status__in=statuses).update(status=OutgoingCall.Status.DROPPED)
+        return self.filter(status__in=statuses).update(status=OutgoingCall.Status.DROPPED, finished_at=timezone.now())
 
 
 class OutgoingCall(models.Model):
@@ -49,7 +60,9 @@ class OutgoingCall(models.Model):
     id = models.UUIDField(
         _("id"), primary_key=True, help_text=_("Ascends with time; sent to the server as request-id.")
     )
-    account = models.ForeignKey("BotAccount", models.CASCADE, related_name="calls", verbose_name=_("bot"))
+    account = models.ForeignKey(
+        "BotAccount", models.CASCADE, db_index=False, related_name="calls", verbose_name=_("bot")
+    )
     update = models.ForeignKey(
         "Update",
         models.SET_NULL,
@@ -77,7 +90,9 @@ class OutgoingCall(models.Model):
         indexes = (
             *(
                 models.Index(
-                    fields=("account", "id"), name=f"vkteams_bot_call_{status}", condition=models.Q(status=status)
+                    fields=("status", "account", "id"),
+                    name=f"vkteams_bot_call_{status}",
+                    condition=models.Q(status=status),
                 )
                 for status in ("queued", "sending")
             ),
@@ -85,6 +100,9 @@ class OutgoingCall(models.Model):
                 models.Index(fields=("id",), name=f"vkteams_bot_call_{status}", condition=models.Q(status=status))
                 for status in ("failed", "unknown", "dropped")
             ),
+            # For the admin: one bot, one chat.
+            models.Index(fields=("account", "id"), name="vkteams_bot_call_account"),
+            models.Index(fields=("chat_id", "id"), name="vkteams_bot_call_chat"),
         )
 
     def __str__(self) -> str:

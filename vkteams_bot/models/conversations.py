@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django.db import models
@@ -10,6 +11,21 @@ from django.utils.translation import gettext_lazy as _
 class ConversationQuerySet(models.QuerySet["Conversation"]):
     def expired(self) -> ConversationQuerySet:
         return self.filter(expires_at__lt=timezone.now())
+
+    def in_dialog(self) -> ConversationQuerySet:
+        return self.filter(state__isnull=False)
+
+    def of_chat(self, chat_id: str) -> ConversationQuerySet:
+        return self.filter(chat_id=chat_id)
+
+    def of_user_in_groups(self, user_id: str) -> ConversationQuerySet:
+        """A person's outside of their private chat, whose id is theirs."""
+        return self.filter(~models.Q(user_id=models.F("chat_id")), user_id=user_id)
+
+    def over_since(self, moment: datetime) -> ConversationQuerySet:
+        """Nothing is lost with them: their time ran out, or they were left without state and data, before `moment`."""
+        empty = models.Q(state=None, data={}, updated_at__lt=moment)
+        return self.filter(empty | models.Q(expires_at__lt=moment))
 
     def reset(self) -> int:
         """Forget state and data; how many. A change that a running handler makes meanwhile is dropped."""
@@ -38,7 +54,7 @@ class Conversation(models.Model):
         verbose_name = _("conversation")
         verbose_name_plural = _("conversations")
         constraints = (
-            models.UniqueConstraint(fields=("account", "chat_id", "user_id"), name="vkteams_bot_conversation_unique"),
+            models.UniqueConstraint(fields=("chat_id", "user_id", "account"), name="vkteams_bot_conversation_unique"),
         )
         indexes = (
             models.Index(
@@ -46,13 +62,25 @@ class Conversation(models.Model):
                 name="vkteams_bot_conv_expires",
                 condition=models.Q(expires_at__isnull=False),
             ),
+            # For the admin: who is in the middle of a dialog, and one person.
+            models.Index(fields=("id",), name="vkteams_bot_conv_dialog", condition=models.Q(state__isnull=False)),
+            models.Index(
+                fields=("user_id", "id"),
+                name="vkteams_bot_conv_user",
+                condition=~models.Q(user_id=models.F("chat_id")),
+            ),
         )
 
     def __str__(self) -> str:
-        return " / ".join(part for part in (self.chat_id, self.user_id) if part)
+        return " / ".join(dict.fromkeys(part for part in (self.chat_id, self.user_id) if part))
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         """An edit by hand wins over a handler that runs meanwhile: the version moves on."""
         self.version += 1
         self.updated_at = timezone.now()
         super().save(*args, **kwargs)
+
+    @property
+    def is_expired(self) -> bool:
+        """Its time ran out: handlers find it empty."""
+        return self.expires_at is not None and self.expires_at <= timezone.now()

@@ -26,7 +26,7 @@ class Chat(models.Model):
     class Meta:
         verbose_name = _("chat")
         verbose_name_plural = _("chats")
-        constraints = (models.UniqueConstraint(fields=("account", "chat_id"), name="vkteams_bot_chat_unique"),)
+        constraints = (models.UniqueConstraint(fields=("chat_id", "account"), name="vkteams_bot_chat_unique"),)
 
     def __str__(self) -> str:
         return self.title or self.chat_id

@@ -14,9 +14,20 @@ class UpdateQuerySet(models.QuerySet["Update"]):
     def failed(self) -> UpdateQuerySet:
         return self.filter(status=Update.Status.FAILED)
 
-    def older_than(self, moment: datetime) -> UpdateQuerySet:
-        """Finished and stored before `moment`. Failed ones stay: somebody has to look at them first."""
-        return self.filter(created_at__lt=moment, status__in=Update.FINISHED)
+    def in_status(self, status: str) -> UpdateQuerySet:
+        return self.filter(status=status)
+
+    def of_chat(self, chat_id: str) -> UpdateQuerySet:
+        return self.filter(chat_id=chat_id)
+
+    def of_user_in_groups(self, user_id: str) -> UpdateQuerySet:
+        """What a person did outside of their private chat, whose id is theirs."""
+        return self.filter(~models.Q(user_id=models.F("chat_id")), user_id=user_id)
+
+    def older_than(self, moment: datetime, *, failed: bool = False) -> UpdateQuerySet:
+        """Finished and stored before `moment`. Failed ones only if asked for: somebody has to look at them first."""
+        statuses = (*Update.FINISHED, Update.Status.FAILED) if failed else Update.FINISHED
+        return self.filter(created_at__lt=moment, status__in=statuses)
 
     def retry(self) -> int:
         """Let the bot handle failed and unhandled ones again, within seconds; how many."""
@@ -42,7 +53,9 @@ class Update(models.Model):
     FINISHED = (Status.DONE, Status.UNHANDLED, Status.INVALID, Status.SKIPPED)
     RETRYABLE = (Status.FAILED, Status.UNHANDLED, Status.SKIPPED)
 
-    account = models.ForeignKey("BotAccount", models.CASCADE, related_name="updates", verbose_name=_("bot"))
+    account = models.ForeignKey(
+        "BotAccount", models.CASCADE, db_index=False, related_name="updates", verbose_name=_("bot")
+    )
     event_id = models.BigIntegerField(_("event"), help_text=_("Negative: the event came without a usable number."))
     type = models.CharField(_("type"), max_length=64)
     chat_id = models.CharField(_("chat id"), max_length=255, blank=True)
@@ -66,17 +79,28 @@ class Update(models.Model):
         verbose_name_plural = _("updates")
         constraints = (models.UniqueConstraint(fields=("account", "event_id"), name="vkteams_bot_update_unique"),)
         # One partial index per state that is asked for: SQLite uses them for `status = …`, not for `status IN …`,
-        # and a finished update stands in none of them.
+        # and a finished update stands in none of them. The status leads those that the running bot asks for: two
+        # columns that match make SQLite prefer them to the index by account, in whatever order both were made.
         indexes = (
             *(
                 models.Index(
-                    fields=("account", "id"), name=f"vkteams_bot_update_{status}", condition=models.Q(status=status)
+                    fields=("status", "account", "id"),
+                    name=f"vkteams_bot_update_{status}",
+                    condition=models.Q(status=status),
                 )
                 for status in ("pending", "running", "retry")
             ),
             *(
                 models.Index(fields=("id",), name=f"vkteams_bot_update_{status}", condition=models.Q(status=status))
                 for status in ("failed", "invalid", "unhandled", "skipped")
+            ),
+            # For the admin: one bot, one chat, one person. In a private chat the person is the chat.
+            models.Index(fields=("account", "id"), name="vkteams_bot_update_account"),
+            models.Index(fields=("chat_id", "id"), name="vkteams_bot_update_chat"),
+            models.Index(
+                fields=("user_id", "id"),
+                name="vkteams_bot_update_user",
+                condition=~models.Q(user_id=models.F("chat_id")),
             ),
         )
 

@@ -119,7 +119,8 @@ class Pruning:
 
     def _delete(self, table: str, rows: QuerySet[Any]) -> None:
         """In one statement, without loading rows."""
-        self.deleted[table] += rows.count() if self.dry_run else rows._raw_delete(DEFAULT_DB_ALIAS)
+        # None for a queryset that is known to be empty.
+        self.deleted[table] += rows.count() if self.dry_run else rows._raw_delete(DEFAULT_DB_ALIAS) or 0
 
     def _tell(self, table: str, share: float) -> None:
         self.report(table, self.deleted[table], share)
