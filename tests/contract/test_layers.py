@@ -11,7 +11,7 @@ ROOT = Path(vkteams_bot.__file__).parent
 # From top to bottom. A name stands for a module or a package; the longest that fits a module counts.
 LAYERS = [
     ["exceptions"],
-    ["keyboards", "limits"],
+    ["keyboards", "limits", "text"],
     ["api"],
     ["fsm"],
     ["routing"],
@@ -27,7 +27,7 @@ LAYERS = [
     ["admin", "apps", "management"],
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
-WITHOUT_DJANGO = {"exceptions", "keyboards", "limits", "api", "fsm", "routing", "filters", "types"}
+WITHOUT_DJANGO = {"exceptions", "keyboards", "limits", "text", "api", "fsm", "routing", "filters", "types"}
 # The front door names what stands behind it; migrations are Django's.
 NO_LAYER = {"", "migrations"}
 

@@ -14,6 +14,9 @@ from vkteams_bot.emulator.message import Message
 from vkteams_bot.emulator.page.scope import BotCommand
 from vkteams_bot.emulator.world import World
 
+# A busy machine may take long to draw; a page that is wrong stays wrong.
+expect.set_options(timeout=30_000)
+
 pytestmark = pytest.mark.browser
 
 HOSTILE = "<script>document.title='hacked'</script><img src=x onerror=\"document.title='hacked'\">"
@@ -32,7 +35,7 @@ def playground() -> Iterator[Playground]:
 @pytest.fixture
 def chat(page: Page, playground: Playground) -> Page:
     """The page as Alice, in the chat with the bot."""
-    page.set_default_timeout(10_000)
+    page.set_default_timeout(30_000)
     page.goto(f"{playground.url}#/{ALICE}/{BOT_ID}")
     expect(page.locator("#composer-field")).to_be_focused()
     return page

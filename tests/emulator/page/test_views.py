@@ -9,7 +9,6 @@ from django.core.handlers.asgi import ASGIRequest
 from django.http import Http404, HttpResponse
 from django.test import AsyncRequestFactory, Client
 from django.urls import reverse
-from django.utils import translation
 from pytest_django import Settings
 
 from vkteams_bot.emulator.page.scope import WORLD
@@ -57,8 +56,10 @@ def test_without_an_admin_the_page_has_no_link_to_it(client: Client, settings: S
 def test_the_page_speaks_the_language_of_the_browser(client: Client) -> None:
     text = client.get("/playground/", headers={"accept-language": "ru"}).content.decode()
     assert '<html lang="ru">' in text
-    with translation.override("ru"):
-        assert translation.gettext("Yesterday") in text
+    config = json.loads(
+        text.partition('<script id="playground-config" type="application/json">')[2].partition("</script>")[0]
+    )
+    assert config["strings"]["Yesterday"] == "Вчера"
 
 
 def test_the_words_of_the_scripts_come_with_the_page(client: Client) -> None:
