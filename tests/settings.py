@@ -1,5 +1,6 @@
 """Django settings of the test-suite, and of the commands that its process tests start."""
 
+import json
 import os
 
 from tests import databases
@@ -49,6 +50,10 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
 
 
+# The handlers of the process tests (tests/testbot); other tests bring their own.
+if os.environ.get("TEST_BOT_APP"):
+    INSTALLED_APPS.append("tests.testbot")
+
 # By default a file of this process alone: several test runs may share a checkout.
 DATABASES = {
     "default": databases.parse(
@@ -66,3 +71,17 @@ VKTEAMS_BOT = {
         }
     }
 }
+# JSON: what a process test wants to have otherwise.
+VKTEAMS_BOT |= json.loads(os.environ.get("TEST_BOT_SETTINGS", "{}"))
+
+if seconds := os.environ.get("TEST_SQLITE_BUSY_SECONDS"):
+    DATABASES["default"]["OPTIONS"] = {**DATABASES["default"]["OPTIONS"], "timeout": float(seconds)}
+
+if level := os.environ.get("TEST_LOG_LEVEL"):
+    LOGGING = {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+        "root": {"handlers": ["stderr"], "level": level},
+    }

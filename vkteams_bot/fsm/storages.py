@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
@@ -12,12 +13,22 @@ from django.core.cache import caches
 from django.db import connection
 from django.utils import timezone
 
+from vkteams_bot.fsm import storage
 from vkteams_bot.fsm.keys import StateKey
-from vkteams_bot.fsm.storage import MemoryStorage, StateRecord
+from vkteams_bot.fsm.storage import StateRecord
 from vkteams_bot.models import Conversation
 from vkteams_bot.stores import sql
 
 __all__ = ["CacheStorage", "MemoryStorage", "OrmStorage"]
+
+LONGEST_PART = 90
+
+
+class MemoryStorage(storage.MemoryStorage):
+    """A dict: state ends with the process."""
+
+    def __init__(self, account_id: int, alias: str) -> None:
+        super().__init__()
 
 
 class OrmStorage:
@@ -29,18 +40,19 @@ class OrmStorage:
 
     def load(self, keys: Collection[StateKey]) -> dict[StateKey, StateRecord]:
         """One query for any number of keys; expired ones come back empty."""
-        source = sql.source({"chat_id": "text", "user_id": "text"})
+        wanted = {self._row_key(key): key for key in keys}
+        source = sql.source({"chat_id": "text", "user_id": "text"}) + sql.at_most(len(wanted))
         conversations = sql.table(Conversation)
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT c.chat_id, c.user_id, c.state, c.data, c.version, c.expires_at "
                 f"FROM ({source}) AS wanted JOIN {conversations} AS c "
                 "ON c.account_id = %s AND c.chat_id = wanted.chat_id AND c.user_id = wanted.user_id",
-                [sql.rows_parameter([(key.chat_id, key.user_id) for key in keys]), self.account_id],
+                [sql.rows_parameter(list(wanted)), self.account_id],
             )
             rows = cursor.fetchall()
         now = timezone.now()
-        return {StateKey(self.alias, row[0], row[1]): _record(row, now) for row in rows}
+        return {wanted[row[0], row[1]]: _record(row, now) for row in rows}
 
     def save(self, records: Mapping[StateKey, StateRecord]) -> None:
         """One statement. A row whose version has moved on meanwhile (an operator edited it) is left alone."""
@@ -58,8 +70,7 @@ class OrmStorage:
         rows = [
             (
                 self.account_id,
-                key.chat_id,
-                key.user_id,
+                *self._row_key(key),
                 record.state,
                 sql.json_parameter(dict(record.data)),
                 record.version + 1,
@@ -79,6 +90,10 @@ class OrmStorage:
                 f"WHERE {conversations}.version = excluded.version - 1",
                 [sql.rows_parameter(rows)],
             )
+
+    @staticmethod
+    def _row_key(key: StateKey) -> tuple[str, str]:
+        return sql.identifier(key.chat_id), sql.identifier(key.user_id)
 
 
 class CacheStorage:
@@ -101,8 +116,11 @@ class CacheStorage:
 
     def save(self, records: Mapping[StateKey, StateRecord]) -> None:
         now = timezone.now()
+        stored = self.load(records)
         for key, record in records.items():
             name = self._name(key)
+            if key in stored and stored[key].version != record.version:
+                continue
             if record.state is None and not record.data:
                 caches["default"].delete(name)
                 continue
@@ -116,7 +134,13 @@ class CacheStorage:
             caches["default"].set(name, value, seconds)
 
     def _name(self, key: StateKey) -> str:
-        return f"vkteams_bot:fsm:{self.account_id}:{quote(key.chat_id)}:{quote(key.user_id)}"
+        return f"vkteams_bot:fsm:{self.account_id}:{_quoted(key.chat_id)}:{_quoted(key.user_id)}"
+
+
+def _quoted(part: str) -> str:
+    """As a part of a cache key: memcached takes 250 printable characters."""
+    quoted = quote(part, errors="replace")
+    return quoted if len(quoted) <= LONGEST_PART else hashlib.blake2b(quoted.encode(), digest_size=16).hexdigest()
 
 
 def _record(row: tuple[Any, ...], now: datetime) -> StateRecord:

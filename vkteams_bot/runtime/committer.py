@@ -6,18 +6,17 @@ An idle bot commits at once, a busy one in large groups; there is no timer.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 from uuid import UUID
 
-from vkteams_bot.api.retry import Backoff
 from vkteams_bot.stores.bot_store import BotStore, Changes
-from vkteams_bot.stores.crossing import DatabaseThread, is_connection_loss
+from vkteams_bot.stores.crossing import DatabaseThread
 from vkteams_bot.stores.lease import LeaseLost
 
 logger = logging.getLogger("vkteams_bot.runtime")
 
 LARGEST_GROUP = 500
-DATABASE_BACKOFF = Backoff(first=0.1, longest=2.0)
 
 Claimed = frozenset[UUID]
 
@@ -96,18 +95,5 @@ class Committer:
                     future.set_result(claimed)
 
     async def _persist(self, changes: Changes) -> Claimed:
-        failures = 0
-        while True:
-            try:
-                claimed = await self._thread.run(self._store.commit, changes)
-            except Exception as error:
-                if not is_connection_loss(error):
-                    raise
-                failures += 1
-                log = logger.warning if failures == 1 else logger.debug
-                log("the database is away, waiting for it: %s", error, extra={"bot": self._store.alias})
-                await asyncio.sleep(DATABASE_BACKOFF.pause(failures))
-            else:
-                if failures:
-                    logger.info("the database is back", extra={"bot": self._store.alias})
-                return frozenset(claimed)
+        tries = itertools.count()
+        return frozenset(await self._thread.insist(lambda: self._store.commit(changes, again=next(tries) > 0)))

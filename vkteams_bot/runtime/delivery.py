@@ -23,6 +23,7 @@ logger = logging.getLogger("vkteams_bot.runtime")
 Status = OutgoingCall.Status
 
 BACKOFF = Backoff(first=0.5, longest=15.0)
+CUT_SHORT = "The bot was stopped before the answer came."
 
 
 class Delivery:
@@ -33,6 +34,7 @@ class Delivery:
         self._committer = committer
         self._resend_unknown = resend_unknown
         self._stopping = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
         self.known: set[UUID] = set()
         """Rows that this process sees to; the sweep leaves them alone."""
 
@@ -67,7 +69,22 @@ class Delivery:
                 return
 
     async def deliver_all(self, calls: Iterable[StoredCall]) -> None:
-        """Send waiting calls: in order within a chat, chats side by side."""
+        """Send waiting calls: in order within a chat, chats side by side. When cancelled it goes on: see `finish`."""
+        task = asyncio.create_task(self._deliver_all(calls), name="waiting calls")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        await asyncio.shield(task)
+
+    async def finish(self, seconds: float) -> None:
+        """After `stop`: let what `deliver_all` is sending be answered for at most `seconds`, then cut it short."""
+        tasks = set(self._tasks)
+        if tasks:
+            await asyncio.wait(tasks, timeout=seconds)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _deliver_all(self, calls: Iterable[StoredCall]) -> None:
         chats: dict[str | None, list[StoredCall]] = defaultdict(list)
         for call in calls:
             self.known.add(call.id)
@@ -82,16 +99,32 @@ class Delivery:
 
     async def _claim(self, call: StoredCall) -> bool:
         """Wait for a turn, then claim the row; False when it was dropped or we are stopping."""
-        if not self._stopping.is_set():
-            await wait_turn(self._bot.limiter, call.method.chat)
-        free = not self._stopping.is_set() and call.id in await self._committer.commit(Changes(claims=[call.id]))
+        await self._turn(call)
+        try:
+            free = not self._stopping.is_set() and call.id in await self._committer.commit(Changes(claims=[call.id]))
+        except asyncio.CancelledError:
+            self._committer.add(Changes(unclaimed=[call.id]))
+            raise
         if not free:
             self.known.discard(call.id)
         return free
 
+    async def _turn(self, call: StoredCall) -> None:
+        """Wait for the next turn, or until we are stopping."""
+        turn = asyncio.create_task(wait_turn(self._bot.limiter, call.method.chat), name="turn")
+        stopping = asyncio.create_task(self._stopping.wait(), name="stopping")
+        try:
+            await asyncio.wait((turn, stopping), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            turn.cancel()
+            stopping.cancel()
+
     async def _attempt(self, call: StoredCall) -> CallOutcome:
         try:
             result = await self._bot.execute(call.method, charged=False, retries=0, request_id=call.id.hex)
+        except asyncio.CancelledError:
+            self._committer.add(Changes(outcomes=[CallOutcome(call.id, Status.UNKNOWN, CUT_SHORT)]))
+            raise
         except (NotSent, RateLimited) as error:
             return CallOutcome(call.id, Status.QUEUED, str(error))
         except OutcomeUnknown as error:

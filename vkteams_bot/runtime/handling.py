@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import traceback
+from collections import deque
 from datetime import timedelta
 from typing import Any
 
@@ -22,6 +23,7 @@ from vkteams_bot.routing import Dispatched, Dispatcher, Status
 from vkteams_bot.runtime.committer import Committer
 from vkteams_bot.runtime.delivery import Delivery
 from vkteams_bot.runtime.lanes import Lane, QueuedUpdate
+from vkteams_bot.runtime.slots import Slots
 from vkteams_bot.stores import outbox
 from vkteams_bot.stores.bot_store import Changes
 from vkteams_bot.stores.crossing import HandlerThreads, is_connection_loss
@@ -51,17 +53,22 @@ class Handling:
         self._committer = committer
         self._delivery = delivery
         self._threads = threads
-        self._slots = asyncio.Semaphore(conf.concurrency)
+        self._slots = Slots(conf.concurrency)
 
     async def __call__(self, lane: Lane, update: QueuedUpdate) -> None:
         """Raises LeaseLost when another process has taken over: then nothing of this was kept."""
-        if update.suspect:
-            await self._committer.commit(Changes(started=[update.id]))
         context = FSMContext(lane.key, lane.record)
-        result = await self._route(update, context)
+        try:
+            if update.suspect:
+                await self._committer.commit(Changes(started=[update.id]))
+            result = await self._route(update, context)
+        except asyncio.CancelledError:
+            self._committer.add(Changes(put_back=[update.id]))
+            raise
+        changes = Changes()
         try:
             changes, record = self._changes(lane, update, result, context)
-            await self._committer.commit(changes)
+            await self._commit(changes)
         except LeaseLost:
             raise
         except Exception as error:  # what the handler left cannot be written: the handler failed
@@ -72,8 +79,25 @@ class Handling:
             )
             await self._committer.commit(changes)
         lane.record = record
-        for new in changes.calls:
-            await self._delivery.deliver(new.call, claimed=new.status == outbox.Status.SENDING)
+        await self._deliver(changes)
+
+    async def _commit(self, changes: Changes) -> None:
+        """Even when this is cancelled the changes are written; then their replies wait for the next start."""
+        try:
+            await self._committer.commit(changes)
+        except asyncio.CancelledError:
+            self._committer.add(Changes(unclaimed=[new.call.id for new in changes.calls]))
+            raise
+
+    async def _deliver(self, changes: Changes) -> None:
+        replies = deque(changes.calls)
+        try:
+            while replies:
+                new = replies.popleft()
+                await self._delivery.deliver(new.call, claimed=new.status == outbox.Status.SENDING)
+        except asyncio.CancelledError:
+            self._committer.add(Changes(unclaimed=[new.call.id for new in replies]))
+            raise
 
     async def _route(self, update: QueuedUpdate, context: FSMContext) -> Dispatched:
         """Run the handler; again when it failed because the database went away, which is no fault of its own."""
@@ -89,6 +113,7 @@ class Handling:
                 return result
             logger.warning("a handler lost the database and will run again", extra={"update": update.id})
             context.rollback()
+            self._threads.distrust()
             await self._committer.commit(Changes(started=[update.id]))  # returns when the database is back
 
     def _changes(

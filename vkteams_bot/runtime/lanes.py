@@ -30,6 +30,7 @@ class Lane:
     queue: deque[QueuedUpdate] = field(default_factory=deque)
     held: int = 0
     running: bool = False
+    current: QueuedUpdate | None = None
 
 
 class Lanes:
@@ -53,6 +54,11 @@ class Lanes:
     def size(self) -> int:
         """Updates waiting or running."""
         return self._size
+
+    def ids(self) -> set[int]:
+        """Of all updates waiting or running."""
+        found = {update.id for lane in self._lanes.values() for update in lane.queue}
+        return found | {lane.current.id for lane in self._lanes.values() if lane.current is not None}
 
     @contextlib.contextmanager
     def held(self, keys: Collection[StateKey]) -> Iterator[set[StateKey]]:
@@ -88,7 +94,9 @@ class Lanes:
     async def _run(self, lane: Lane) -> None:
         try:
             while lane.queue and not self._stopping:
-                await self._handle(lane, lane.queue.popleft())
+                lane.current = lane.queue.popleft()
+                await self._handle(lane, lane.current)
+                lane.current = None
                 self._size -= 1
                 self._moved.set()
         except Exception as error:

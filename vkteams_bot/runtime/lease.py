@@ -18,7 +18,7 @@ async def take_lease(lease: Lease, thread: DatabaseThread, alias: str) -> None:
     announced = False
     while True:
         try:
-            if await thread.run(lease.take):
+            if await _taken(lease, thread):
                 return
             if not announced:
                 holder = await thread.run(lease.holder)
@@ -29,6 +29,19 @@ async def take_lease(lease: Lease, thread: DatabaseThread, alias: str) -> None:
                 raise
             logger.warning("the database is away, waiting for it: %s", error, extra={"bot": alias})
         await asyncio.sleep(STANDBY_SECONDS)
+
+
+async def _taken(lease: Lease, thread: DatabaseThread) -> bool:
+    """When cancelled, what the thread may have taken meanwhile is given back."""
+    try:
+        return await thread.run(lease.take)
+    except asyncio.CancelledError:
+        try:
+            await thread.run(lease.release)
+        except Exception as error:
+            if not is_connection_loss(error):
+                raise
+        raise
 
 
 async def keep_lease(lease: Lease, thread: DatabaseThread) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import time
 from collections.abc import Collection, Mapping, Sequence
@@ -57,7 +58,7 @@ class Poller:
 
     async def run(self) -> None:
         """For ever. Raises LeaseLost, or InvalidToken."""
-        self._offset = await self._thread.run(self._store.offset)
+        self._offset = await self._thread.insist(self._store.offset)
         failures = empty = 0
         while True:
             self.paused = True
@@ -83,7 +84,7 @@ class Poller:
 
     async def skip_backlog(self) -> int:
         """Take in and skip all that the server holds; how many. Raises CallError."""
-        self._offset = await self._thread.run(self._store.offset)
+        self._offset = await self._thread.insist(self._store.offset)
         skipped = 0
         while events := await self._poll(0):
             stored = await self._store_batch([self._incoming(event, skip=True) for event in events], ())
@@ -145,22 +146,16 @@ class Poller:
         """Store until it is stored: the batch is acknowledged by the next poll, so it must not be dropped."""
         numbers = [item.event.event_id for item in incoming if item.event.event_id is not None]
         offset = max([self._offset, *numbers])
-        failures = 0
-        while True:
-            try:
-                stored = await self._thread.run(self._store.ingest, incoming, offset, wanted)
-            except UNSTORABLE as error:
-                return await self._store_one_by_one(incoming, wanted, error)
-            except Exception as error:
-                if not is_connection_loss(error):
-                    raise
-                failures += 1
-                log = logger.warning if failures == 1 else logger.debug
-                log("the database is away, waiting for it: %s", error, extra={"bot": self._bot.alias})
-                await asyncio.sleep(BACKOFF.pause(min(failures, 2)))
-            else:
-                self._offset = offset
-                return stored
+        before = self._offset
+        tries = itertools.count()
+        try:
+            stored = await self._thread.insist(
+                lambda: self._store.ingest(incoming, offset, wanted, tried_after=before if next(tries) else None)
+            )
+        except UNSTORABLE as error:
+            return await self._store_one_by_one(incoming, wanted, error)
+        self._offset = offset
+        return stored
 
     async def _store_one_by_one(
         self, incoming: Sequence[Incoming], wanted: Collection[StateKey], error: Exception

@@ -28,7 +28,7 @@ from vkteams_bot.runtime.sent_log import CommittedSentLog
 from vkteams_bot.runtime.sweep import Sweep
 from vkteams_bot.runtime.watchdog import watch
 from vkteams_bot.stores.bot_store import BotStore, open_account
-from vkteams_bot.stores.crossing import DatabaseThread, HandlerThreads, is_connection_loss
+from vkteams_bot.stores.crossing import DatabaseThread, HandlerThreads, database_threads, is_connection_loss
 from vkteams_bot.stores.lease import LeaseLost
 
 logger = logging.getLogger("vkteams_bot.runtime")
@@ -57,7 +57,7 @@ class BotRunner:
         self._stop = stop
         self._skip_updates = skip_updates
         self._extra = {"bot": bot.alias}
-        self._thread = DatabaseThread(f"database-{bot.alias}")
+        self._thread, self._commit_thread = database_threads(f"database-{bot.alias}")
 
     async def run(self) -> None:
         """Raises InvalidToken, PollingStuck, or whatever killed one of its tasks."""
@@ -65,10 +65,12 @@ class BotRunner:
             await self._until_stopped(self._run())
         finally:
             await self._bot.aclose()
-            self._thread.close()
+            for thread in {self._thread, self._commit_thread}:
+                thread.close()
 
     async def _run(self) -> None:
         info = await self._introduce()
+        self._bot.nick = info.nick
         store = await self._open(info)
         while True:
             await take_lease(store.lease, self._thread, self._bot.alias)
@@ -76,7 +78,7 @@ class BotRunner:
                 await self._poll_and_handle(store, info)
             except* LeaseLost:
                 logger.warning("bot %s: another process took over; standing by", self._bot.alias, extra=self._extra)
-            else:
+            if self._stop.is_set():
                 return
 
     async def _until_stopped(self, work: Coroutine[Any, Any, None]) -> None:
@@ -130,7 +132,7 @@ class BotRunner:
         """While the lease is ours. Raises an ExceptionGroup of what ended it, nothing when stopped."""
         self._holding = True
         try:
-            session = _Session(self._bot, self._dispatcher, self._threads, self._thread, store)
+            session = _Session(self._bot, self._dispatcher, self._threads, self._thread, self._commit_thread, store)
             logger.info(
                 "bot %s (%s) runs at %s",
                 self._bot.alias,
@@ -138,8 +140,8 @@ class BotRunner:
                 self._bot.api_url,
                 extra=self._extra,
             )
-            await session.run(self._stop, skip_updates=self._skip_updates)
-            self._skip_updates = False
+            skip_updates, self._skip_updates = self._skip_updates, False
+            await session.run(self._stop, skip_updates=skip_updates)
             await self._release(store)
             logger.info("bot %s stopped", self._bot.alias, extra=self._extra)
         finally:
@@ -158,7 +160,13 @@ class _Session:
     """The parts that live while the lease is held."""
 
     def __init__(
-        self, bot: Bot, dispatcher: Dispatcher, threads: HandlerThreads, thread: DatabaseThread, store: BotStore
+        self,
+        bot: Bot,
+        dispatcher: Dispatcher,
+        threads: HandlerThreads,
+        thread: DatabaseThread,
+        commit_thread: DatabaseThread,
+        store: BotStore,
     ) -> None:
         strategy = Strategy(conf.fsm_strategy)
         high_water = conf.concurrency * UPDATES_PER_SLOT
@@ -167,7 +175,7 @@ class _Session:
         self._store = store
         self._thread = thread
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._committer = Committer(store, thread)
+        self._committer = Committer(store, commit_thread)
         self._delivery = Delivery(bot, self._committer, resend_unknown=conf.on_unknown == "resend")
         handling = Handling(bot, dispatcher, self._committer, self._delivery, threads)
         self._lanes = Lanes(handling, on_failure=self._fail)
@@ -214,10 +222,14 @@ class _Session:
                 self._failure.result()
             await run_hooks(self._dispatcher.shutdown_hooks, self._bot)
             self._committer.close()
-            await committing
+            await asyncio.wait((committing,), timeout=conf.stop_timeout)
+            if committing.done():
+                committing.result()
+            else:
+                logger.error("the database is away: what ended last is not recorded and will run again")
         finally:
             self._failure.cancel()
-            await self._lanes.stop(0)
+            await asyncio.gather(self._lanes.stop(0), self._delivery.finish(0))
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -236,7 +248,7 @@ class _Session:
         """Stop polling, let running handlers finish within STOP_TIMEOUT; the rest is in the database."""
         self._delivery.stop()
         work.cancel()
-        late = await self._lanes.stop(conf.stop_timeout)
+        late, _ = await asyncio.gather(self._lanes.stop(conf.stop_timeout), self._delivery.finish(conf.stop_timeout))
         if late:
             logger.warning(
                 "%d handlers did not finish within %s s and will run again",

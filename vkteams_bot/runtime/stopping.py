@@ -7,11 +7,21 @@ import contextlib
 import logging
 import os
 import signal
+import sys
 from collections.abc import Iterator
+from typing import NoReturn
 
 logger = logging.getLogger("vkteams_bot.runtime")
 
 FORCED_EXIT = 130
+
+
+def end_process(code: int) -> NoReturn:
+    """End now, without waiting for threads."""
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 @contextlib.contextmanager
@@ -22,8 +32,7 @@ def stop_on_signals(stop: asyncio.Event) -> Iterator[None]:
     def ask(number: int) -> None:
         if stop.is_set():
             logger.warning("stopped at once by a second signal")
-            logging.shutdown()
-            os._exit(FORCED_EXIT)
+            end_process(FORCED_EXIT)
         logger.info("stopping on %s; a second signal stops at once", signal.Signals(number).name)
         stop.set()
 

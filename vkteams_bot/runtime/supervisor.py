@@ -17,8 +17,11 @@ logger = logging.getLogger("vkteams_bot.runtime")
 
 async def supervise(
     aliases: Sequence[str], stop: asyncio.Event, *, skip_updates: bool = False, owner: str | None = None
-) -> None:
-    """Run these bots until `stop` is set. Raises an ExceptionGroup when one of them dies; the others stop in order."""
+) -> int:
+    """Run these bots until `stop` is set. Raises an ExceptionGroup when one of them dies; the others stop in order.
+
+    Returns how many plain handlers still run in threads that nothing can end but the end of the process.
+    """
     dispatcher = build_dispatcher()
     threads = HandlerThreads()
     owner = owner or new_owner()
@@ -29,13 +32,14 @@ async def supervise(
         try:
             await runner.run()
         except Exception as error:
-            logger.critical("bot %s died: %s", alias, error, extra={"bot": alias})
+            logger.critical("bot %s died", alias, exc_info=error, extra={"bot": alias})
             failures.append(error)
             stop.set()
 
     try:
         await asyncio.gather(*(run(alias) for alias in aliases))
     finally:
-        threads.close()
+        hanging = threads.close()
     if failures:
         raise ExceptionGroup("bots died", failures)
+    return hanging

@@ -1,4 +1,4 @@
-"""What an operator asked for in the admin: updates to run again, calls to send again. One query pair a second."""
+"""What an operator asked for in the admin: updates to run again, calls to send again. Two reads a second."""
 
 from __future__ import annotations
 
@@ -27,14 +27,22 @@ class Sweep:
 
     async def run(self) -> None:
         """For ever. Raises LeaseLost."""
+        uncertain = False
         async with asyncio.TaskGroup() as group:
             while True:
                 await asyncio.sleep(SWEEP_SECONDS)
+                known = set(self._delivery.known)
                 try:
-                    updates, calls = await self._thread.run(self._store.take_work, set(self._delivery.known), AT_ONCE)
+                    if uncertain:  # what was taken may have been committed without an answer
+                        await self._recovery.requeue_lost()
+                        uncertain = False
+                    if not await self._thread.run(self._store.has_work, known):
+                        continue
+                    updates, calls = await self._thread.run(self._store.take_work, known, AT_ONCE)
                 except Exception as error:
                     if not is_connection_loss(error):
                         raise
+                    uncertain = True
                     continue
                 if updates:
                     logger.info("running %d updates again", len(updates))

@@ -32,19 +32,23 @@ class Changes:
     """What finished handlers and answered requests leave to be written together."""
 
     started: list[int] = field(default_factory=list)
+    put_back: list[int] = field(default_factory=list)
     finished: list[Finished] = field(default_factory=list)
     states: dict[StateKey, StateRecord] = field(default_factory=dict)
     calls: list[NewCall] = field(default_factory=list)
     claims: list[UUID] = field(default_factory=list)
+    unclaimed: list[UUID] = field(default_factory=list)
     outcomes: list[CallOutcome] = field(default_factory=list)
     log: list[log.Entry] = field(default_factory=list)
 
     def add(self, other: Changes) -> None:
         self.started += other.started
+        self.put_back += other.put_back
         self.finished += other.finished
         self.states.update(other.states)
         self.calls += other.calls
         self.claims += other.claims
+        self.unclaimed += other.unclaimed
         self.outcomes += other.outcomes
         self.log += other.log
 
@@ -81,49 +85,65 @@ class BotStore:
         self.account_id = account.pk
         self.alias = account.alias
         self.lease = Lease(account.pk, owner)
-        self.directory = Directory(account.pk)
+        # Ingest and commits run in two threads: each remembers for itself.
+        self._seen = Directory(account.pk)
+        self._sent = Directory(account.pk)
         factory: StorageFactory = import_string(conf.fsm_storage)
         self.storage = factory(account_id=account.pk, alias=account.alias)
 
     def offset(self) -> int:
         return BotAccount.objects.values_list("last_event_id", flat=True).get(pk=self.account_id)
 
-    def ingest(self, incoming: Sequence[Incoming], offset: int, wanted: Collection[StateKey]) -> Ingested:
-        """Store a batch with its offset, and load the states of `wanted`."""
-        try:
-            return self._ingest(incoming, offset, wanted)
-        except IntegrityError:  # a remembered chat or contact was deleted by hand
-            self.directory.forget()
-            return self._ingest(incoming, offset, wanted)
+    def ingest(
+        self, incoming: Sequence[Incoming], offset: int, wanted: Collection[StateKey], tried_after: int | None = None
+    ) -> Ingested:
+        """Store a batch with its offset, and load the states of `wanted`.
 
-    def _ingest(self, incoming: Sequence[Incoming], offset: int, wanted: Collection[StateKey]) -> Ingested:
+        `tried_after`: this batch, beyond that offset, was tried before and nobody knows whether it was committed.
+        """
+        try:
+            return self._ingest(incoming, offset, wanted, tried_after)
+        except IntegrityError:  # a remembered chat or contact was deleted by hand
+            self._seen.forget()
+            return self._ingest(incoming, offset, wanted, tried_after)
+
+    def _ingest(
+        self, incoming: Sequence[Incoming], offset: int, wanted: Collection[StateKey], tried_after: int | None
+    ) -> Ingested:
         now = timezone.now()
         with transaction.atomic():
             if not inbox.advance(self.account_id, self.lease.owner, offset, now):
                 raise LeaseLost
             ids = inbox.insert(self.account_id, incoming, now) if incoming else {}
+            if tried_after is not None:
+                ids |= inbox.stored_after(self.account_id, tried_after, incoming)
             if conf.log_messages and ids:
                 fresh = (item.event for item in incoming if inbox.event_number(item.event) in ids)
                 entries = (log.incoming(event, now) for event in fresh)
-                log.write([entry for entry in entries if entry is not None], self.directory, now)
+                log.write([entry for entry in entries if entry is not None], self._seen, now)
             states = self.storage.load(wanted) if wanted else {}
         return Ingested(ids, states)
 
-    def commit(self, changes: Changes) -> set[UUID]:
-        """Write changes in one transaction; which of `claims` were still waiting."""
-        try:
-            return self._commit(changes)
-        except IntegrityError:
-            self.directory.forget()
-            return self._commit(changes)
+    def commit(self, changes: Changes, again: bool = False) -> set[UUID]:
+        """Write changes in one transaction; which of `claims` were still waiting.
 
-    def _commit(self, changes: Changes) -> set[UUID]:
+        `again`: the same was tried before and nobody knows whether it was committed. Doing it twice changes nothing.
+        """
+        try:
+            return self._commit(changes, again)
+        except IntegrityError:
+            self._sent.forget()
+            return self._commit(changes, again)
+
+    def _commit(self, changes: Changes, again: bool) -> set[UUID]:
         now = timezone.now()
         claimed: set[UUID] = set()
         with transaction.atomic():
             self.lease.fence()
             if changes.started:
                 inbox.start(changes.started)
+            if changes.put_back:
+                inbox.put_back(changes.put_back)
             if changes.calls:
                 outbox.insert(self.account_id, changes.calls, now)
             if changes.finished:
@@ -131,9 +151,11 @@ class BotStore:
             if changes.outcomes:
                 outbox.record(changes.outcomes, now)
             if changes.claims:
-                claimed = outbox.claim(changes.claims)
+                claimed = outbox.claim(changes.claims, again=again)
+            if changes.unclaimed:
+                outbox.unclaim(changes.unclaimed)
             if changes.log and conf.log_messages:
-                log.write(changes.log, self.directory, now)
+                log.write(changes.log, self._sent, now)
             if changes.states:
                 self.storage.save(changes.states)
         return claimed
@@ -143,8 +165,12 @@ class BotStore:
         with transaction.atomic():
             self.lease.fence()
             return Recovered(
-                failed=inbox.recover(self.account_id), unknown=outbox.recover(self.account_id, resend=resend)
+                failed=inbox.recover(self.account_id, crashed=self.lease.was_abandoned),
+                unknown=outbox.recover(self.account_id, resend=resend),
             )
+
+    def crashing(self) -> list[StoredUpdate]:
+        return inbox.crashing(self.account_id)
 
     def skip_pending(self) -> int:
         with transaction.atomic():
@@ -156,6 +182,10 @@ class BotStore:
 
     def load_states(self, keys: Collection[StateKey]) -> dict[StateKey, StateRecord]:
         return self.storage.load(keys)
+
+    def has_work(self, known: Collection[UUID]) -> bool:
+        """Whether `take_work` would find something. Reads only: an idle bot takes no lock."""
+        return inbox.has_retried(self.account_id) or outbox.has_waiting(self.account_id, known)
 
     def take_work(self, known: Collection[UUID], limit: int) -> tuple[list[StoredUpdate], list[StoredCall]]:
         """What an operator asked for: updates to run again and calls to send."""

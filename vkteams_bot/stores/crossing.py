@@ -5,19 +5,28 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import itertools
+import logging
+import threading
 import weakref
+from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 
 from asgiref.sync import SyncToAsync, ThreadSensitiveContext
-from django.db import Error, InterfaceError, OperationalError, connections
+from django.db import DEFAULT_DB_ALIAS, Error, InterfaceError, OperationalError, connections
+
+from vkteams_bot.api.retry import Backoff
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-HANDLER_THREADS = 8
+logger = logging.getLogger("vkteams_bot.runtime")
+
+HANDLER_THREADS = 32
+BACKOFF = Backoff(first=0.1, longest=2.0)
+CLOSE_SECONDS = 1.0
 _LOCKED = ("database is locked", "database table is locked")
 
 
@@ -65,9 +74,35 @@ class DatabaseThread:
         future = self._executor.submit(_cleanly, functools.partial(work, *args, **kwargs))
         return await asyncio.shield(asyncio.wrap_future(future))
 
+    async def insist(self, work: Callable[[], T]) -> T:
+        """As `run`, but a lost database is waited for. The work may be done twice: a commit that was not answered."""
+        failures = 0
+        while True:
+            try:
+                result = await self.run(work)
+            except Exception as error:
+                if not is_connection_loss(error):
+                    raise
+                failures += 1
+                log = logger.warning if failures == 1 else logger.debug
+                log("the database is away, waiting for it: %s", error)
+                await asyncio.sleep(BACKOFF.pause(failures))
+            else:
+                if failures:
+                    logger.info("the database is back")
+                return result
+
     def close(self) -> None:
         self._executor.submit(connections.close_all)
         self._executor.shutdown(wait=True)
+
+
+def database_threads(name: str) -> tuple[DatabaseThread, DatabaseThread]:
+    """One for ingest and one for commits, which PostgreSQL runs side by side; the same one for SQLite's only writer."""
+    ingest = DatabaseThread(f"{name}-ingest")
+    if connections[DEFAULT_DB_ALIAS].vendor == "sqlite":
+        return ingest, ingest
+    return ingest, DatabaseThread(f"{name}-commit")
 
 
 def _cleanly(work: Callable[[], T]) -> T:
@@ -80,44 +115,107 @@ def _cleanly(work: Callable[[], T]) -> T:
         raise
 
 
-class _HandlerExecutor(ThreadPoolExecutor):
-    """Django's async ORM sends each query here; broken connections are dropped before each."""
+@dataclass(frozen=True, slots=True)
+class _Job:
+    handler: _HandlerExecutor
+    work: Callable[[], Any]
+    future: Future[Any]
+
+
+class _HandlerExecutor(Executor):
+    """Where asgiref sends the synchronous work of one handler. `kept`: its thread while a transaction is open."""
+
+    def __init__(self, threads: HandlerThreads) -> None:
+        self._threads = threads
+        self.kept: ThreadPoolExecutor | None = None
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        return super().submit(_after_cleaning, functools.partial(fn, *args, **kwargs))
-
-
-def _after_cleaning(work: Callable[[], T]) -> T:
-    drop_broken_connections()
-    return work()
+        future: Future[T] = Future()
+        self._threads.submit(_Job(self, functools.partial(fn, *args, **kwargs), future))
+        return future
 
 
 class HandlerThreads:
     """A few threads for the ORM calls and `def` handlers of many conversations.
 
-    asgiref runs all of them in one thread of the process by default; a ThreadSensitiveContext has a thread of its own.
-    One handler stays in one thread, as its transactions need.
+    asgiref runs all of them in one thread of the process by default. Here work goes to whichever thread is free, so
+    that a slow handler delays no other; one that leaves a transaction open has its thread to itself until it ends.
     """
 
     def __init__(self, count: int = HANDLER_THREADS) -> None:
-        self._contexts = [ThreadSensitiveContext() for _ in range(count)]
-        self._executors = [_HandlerExecutor(1, thread_name_prefix=f"handlers-{number}") for number in range(count)]
-        self._turns = itertools.cycle(self._contexts)
+        self._threads = [ThreadPoolExecutor(1, thread_name_prefix=f"handlers-{number}") for number in range(count)]
+        self._idle = list(self._threads)
+        self._waiting: deque[_Job] = deque()
+        self._lock = threading.Lock()
         self._map: weakref.WeakKeyDictionary[Any, Any] = SyncToAsync.context_to_thread_executor
-        for context, executor in zip(self._contexts, self._executors, strict=True):
-            self._map[context] = executor
+        self._outages = 0
+        self._seen = threading.local()
 
     @contextlib.contextmanager
     def assigned(self) -> Iterator[None]:
-        """Inside, synchronous work of this task goes to one of the threads."""
-        token = SyncToAsync.thread_sensitive_context.set(next(self._turns))
+        """Inside, synchronous work of this task goes to these threads."""
+        context = ThreadSensitiveContext()
+        executor = self._map[context] = _HandlerExecutor(self)
+        token = SyncToAsync.thread_sensitive_context.set(context)
         try:
             yield
         finally:
             SyncToAsync.thread_sensitive_context.reset(token)
-
-    def close(self) -> None:
-        for context, executor in zip(self._contexts, self._executors, strict=True):
             self._map.pop(context, None)
-            executor.submit(connections.close_all)
-            executor.shutdown(wait=False)
+            if executor.kept is not None:
+                self.submit(_Job(executor, connections.close_all, Future()))
+
+    def distrust(self) -> None:
+        """The database was away: every thread makes new connections before its next work."""
+        self._outages += 1
+
+    def submit(self, job: _Job) -> None:
+        with self._lock:
+            thread = job.handler.kept or (self._idle.pop() if self._idle else None)
+            if thread is None:
+                self._waiting.append(job)
+            else:
+                thread.submit(self._run, job, thread)
+
+    def close(self) -> int:
+        """Close all connections; how many threads are still busy after CLOSE_SECONDS. Those cannot be stopped."""
+        with self._lock:
+            self._waiting.clear()
+        last = [thread.submit(connections.close_all) for thread in self._threads]
+        for thread in self._threads:
+            thread.shutdown(wait=False)
+        return len(wait(last, CLOSE_SECONDS).not_done)
+
+    def _run(self, job: _Job, thread: ThreadPoolExecutor) -> None:
+        result: Any = None
+        failure: BaseException | None = None
+        wanted = job.future.set_running_or_notify_cancel()
+        if wanted:
+            try:
+                self._clean()
+                result = job.work()
+            except BaseException as error:
+                failure = error
+        # Before the result is known: the handler's next work must find its thread.
+        job.handler.kept = thread if _in_transaction() else None
+        if failure is not None:
+            job.future.set_exception(failure)
+        elif wanted:
+            job.future.set_result(result)
+        with self._lock:
+            if job.handler.kept is thread:
+                return
+            if self._waiting:
+                thread.submit(self._run, self._waiting.popleft(), thread)
+            else:
+                self._idle.append(thread)
+
+    def _clean(self) -> None:
+        if getattr(self._seen, "outages", 0) != self._outages and not _in_transaction():
+            self._seen.outages = self._outages
+            connections.close_all()
+        drop_broken_connections()
+
+
+def _in_transaction() -> bool:
+    return any(connection.in_atomic_block for connection in connections.all(initialized_only=True))

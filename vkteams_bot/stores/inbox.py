@@ -10,6 +10,7 @@ from typing import Any
 
 from django.db import connection
 from django.db.models import F
+from django.utils import timezone
 from pydantic_core import to_json
 
 from vkteams_bot.api.types import Event
@@ -79,8 +80,8 @@ def insert(account_id: int, incoming: Sequence[Incoming], now: datetime) -> dict
             account_id,
             event_number(item.event),
             item.event.type[:64],
-            item.key.chat_id[:255] if item.key else "",
-            item.key.user_id[:255] if item.key else "",
+            sql.identifier(item.key.chat_id) if item.key else "",
+            sql.identifier(item.key.user_id) if item.key else "",
             sql.json_parameter(item.event.raw),
             _first_status(item),
             item.event.problem or "",
@@ -96,6 +97,13 @@ def insert(account_id: int, incoming: Sequence[Incoming], now: datetime) -> dict
             [sql.rows_parameter(rows)],
         )
         return dict(cursor.fetchall())
+
+
+def stored_after(account_id: int, after: int, incoming: Sequence[Incoming]) -> dict[int, int]:
+    """Which of these events beyond `after` stand here already: event number -> row id."""
+    numbers = [item.event.event_id for item in incoming if item.event.event_id is not None]
+    mine = Update.objects.filter(account_id=account_id, status=Update.Status.PENDING, event_id__in=numbers)
+    return dict(mine.filter(event_id__gt=after).values_list("event_id", "pk"))
 
 
 def _first_status(item: Incoming) -> str:
@@ -117,7 +125,7 @@ def finish(finished: Sequence[Finished], now: datetime) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             f"UPDATE {updates} SET status = done.status, handler = done.handler, error = done.error, done_at = %s "
-            f"FROM ({sql.source(columns)}) AS done WHERE {updates}.id = done.id",
+            f"FROM ({sql.source(columns)}{sql.at_most(len(finished))}) AS done WHERE {updates}.id = done.id",
             [
                 sql.time_parameter(now),
                 sql.rows_parameter([(i.id, i.status, i.handler[:255], i.error) for i in finished]),
@@ -125,25 +133,45 @@ def finish(finished: Sequence[Finished], now: datetime) -> None:
         )
 
 
+def put_back(ids: Collection[int]) -> None:
+    """Note that a suspect was stopped in order: it waits again, and no crash counts."""
+    Update.objects.filter(pk__in=ids, status=Update.Status.RUNNING).update(status=Update.Status.PENDING)
+
+
 def start(ids: Collection[int]) -> None:
     """Note, before a suspect runs again, that it runs."""
     Update.objects.filter(pk__in=ids).update(status=Update.Status.RUNNING)
 
 
-def recover(account_id: int) -> int:
-    """After a start: count a crash for what was (or may have been) running; give up on the third. How many failed.
+def recover(account_id: int, *, crashed: bool) -> int:
+    """After a start. If the process before died, count a crash for what was (or may have been) running.
 
     Fresh updates carry no mark of having been started, since that would cost a commit each: all that waited at the
-    first crash are suspects, and only suspects are marked before they run again.
+    first crash are suspects, and only suspects are marked before they run again. Many may have been running at a crash,
+    and one is to blame: after the third they run alone (see `crashing`), and only one that ran alone is given up.
+    Returns how many were.
     """
     mine = Update.objects.filter(account_id=account_id)
     fresh = mine.filter(status=Update.Status.PENDING, attempts=0)
     running = mine.filter(status=Update.Status.RUNNING)
-    running.update(attempts=F("attempts") + 1)
-    fresh.update(attempts=1)
-    given_up = running.filter(attempts__gte=CRASHES_ALLOWED).update(status=Update.Status.FAILED, error=GAVE_UP)
+    given_up = 0
+    if crashed:
+        running.update(attempts=F("attempts") + 1)
+        fresh.update(attempts=1)
+        if running.count() == 1:
+            given_up = running.filter(attempts__gte=CRASHES_ALLOWED).update(
+                status=Update.Status.FAILED, error=GAVE_UP, done_at=timezone.now()
+            )
     running.update(status=Update.Status.PENDING)
     return given_up
+
+
+def crashing(account_id: int) -> list[StoredUpdate]:
+    """What was running in so many crashes that it must run alone, in order."""
+    rows = Update.objects.filter(account_id=account_id, status=Update.Status.PENDING, attempts__gte=CRASHES_ALLOWED)
+    return [
+        StoredUpdate(key, payload, suspect=True) for key, payload in rows.order_by("pk").values_list("pk", "payload")
+    ]
 
 
 def pending(account_id: int, after: int, limit: int) -> list[StoredUpdate]:
@@ -151,6 +179,10 @@ def pending(account_id: int, after: int, limit: int) -> list[StoredUpdate]:
     rows = Update.objects.filter(account_id=account_id, status=Update.Status.PENDING, pk__gt=after)
     page = rows.order_by("pk").values_list("pk", "payload", "attempts")[:limit]
     return [StoredUpdate(key, payload, attempts > 0) for key, payload, attempts in page]
+
+
+def has_retried(account_id: int) -> bool:
+    return Update.objects.filter(account_id=account_id, status=Update.Status.RETRY).exists()
 
 
 def take_retried(account_id: int, limit: int) -> list[StoredUpdate]:
@@ -164,5 +196,6 @@ def take_retried(account_id: int, limit: int) -> list[StoredUpdate]:
 
 def skip_pending(account_id: int) -> int:
     """Mark all that waits as skipped; how many."""
-    waiting = Update.objects.filter(account_id=account_id).waiting()
-    return waiting.update(status=Update.Status.SKIPPED)
+    mine = Update.objects.filter(account_id=account_id)
+    # One by one: see the indexes of Update.
+    return sum(mine.filter(status=status).update(status=Update.Status.SKIPPED) for status in Update.UNFINISHED)

@@ -7,8 +7,7 @@ import socket
 from datetime import timedelta
 from uuid import uuid4
 
-from django.db import connection
-from django.db.models import Q
+from django.db import connection, transaction
 from django.utils import timezone
 
 from vkteams_bot.models import BotAccount
@@ -33,13 +32,23 @@ class Lease:
     def __init__(self, account_id: int, owner: str) -> None:
         self.account_id = account_id
         self.owner = owner
+        self.was_abandoned = False
+        """The holder before did not release it: it died."""
 
     def take(self) -> bool:
         """Take a free lease, or keep one's own. Also notes that the process lives."""
-        now = timezone.now()
-        free = Q(lease_owner="") | Q(lease_owner=self.owner) | Q(lease_until__isnull=True) | Q(lease_until__lt=now)
-        accounts = BotAccount.objects.filter(free, pk=self.account_id)
-        return bool(accounts.update(lease_owner=self.owner, lease_until=now + timedelta(seconds=LEASE_SECONDS)))
+        with transaction.atomic():
+            # Waits for the transactions of the holder that are under way: see fence().
+            account = BotAccount.objects.select_for_update().get(pk=self.account_id)
+            now = timezone.now()
+            if account.lease_owner != self.owner and account.lease_until is not None and account.lease_until >= now:
+                return False
+            if account.lease_owner != self.owner:
+                self.was_abandoned = account.lease_owner != ""
+            account.lease_owner = self.owner
+            account.lease_until = now + timedelta(seconds=LEASE_SECONDS)
+            account.save(update_fields=["lease_owner", "lease_until"])
+        return True
 
     def renew(self) -> None:
         """Raises LeaseLost when another process holds it. An expired lease that nobody took is ours again."""
@@ -55,12 +64,16 @@ class Lease:
         return BotAccount.objects.values_list("lease_owner", flat=True).get(pk=self.account_id)
 
     def fence(self) -> None:
-        """First statement of a transaction: nobody takes the lease until it ends. Raises LeaseLost."""
+        """First statement of a transaction: nobody takes the lease until it ends. Raises LeaseLost.
+
+        FOR KEY SHARE stands in the way of the FOR UPDATE of `take`, but not of the offset's UPDATE: ingest and commits
+        run side by side.
+        """
         with connection.cursor() as cursor:
             account = sql.table(BotAccount)
             if sql.is_postgres():
                 cursor.execute(
-                    f"SELECT 1 FROM {account} WHERE id = %s AND lease_owner = %s FOR NO KEY UPDATE",
+                    f"SELECT 1 FROM {account} WHERE id = %s AND lease_owner = %s FOR KEY SHARE",
                     [self.account_id, self.owner],
                 )
                 held = cursor.fetchone() is not None

@@ -85,7 +85,7 @@ def outgoing(method: Method[Any], result: Any, now: datetime) -> list[Entry]:
 
 def write(entries: Iterable[Entry], directory: Directory, now: datetime) -> None:
     """Add to the log: a constant number of statements. Writing the same entry twice changes nothing."""
-    latest = {(entry.chat.chat_id, entry.msg_id, entry.deleted): entry for entry in entries}
+    latest = {(entry.chat.chat_id, _msg_id(entry), entry.deleted): entry for entry in entries}
     if not latest:
         return
     chats = directory.chats([entry.chat for entry in latest.values()], now)
@@ -95,13 +95,13 @@ def write(entries: Iterable[Entry], directory: Directory, now: datetime) -> None
     if written:
         _upsert([_row(entry, chats, contacts) for entry in written])
     if deleted:
-        _mark_deleted([(chats[entry.chat.chat_id], entry.msg_id, sql.time_parameter(now)) for entry in deleted])
+        _mark_deleted([(chats[entry.chat.chat_id], _msg_id(entry), sql.time_parameter(now)) for entry in deleted])
 
 
 def _row(entry: Entry, chats: dict[str, int], contacts: dict[str, int]) -> sql.Row:
     return (
         chats[entry.chat.chat_id],
-        entry.msg_id[:64],
+        _msg_id(entry),
         entry.direction,
         contacts[entry.author.user_id] if entry.author else None,
         entry.text or "",
@@ -109,6 +109,10 @@ def _row(entry: Entry, chats: dict[str, int], contacts: dict[str, int]) -> sql.R
         sql.time_parameter(entry.sent_at),
         sql.time_parameter(entry.edited_at),
     )
+
+
+def _msg_id(entry: Entry) -> str:
+    return sql.identifier(entry.msg_id, 64)
 
 
 def _upsert(rows: Sequence[sql.Row]) -> None:
@@ -133,7 +137,7 @@ def _upsert(rows: Sequence[sql.Row]) -> None:
 
 
 def _mark_deleted(rows: Sequence[sql.Row]) -> None:
-    source = sql.source({"chat_id": "int", "msg_id": "text", "at": "time"})
+    source = sql.source({"chat_id": "int", "msg_id": "text", "at": "time"}) + sql.at_most(len(rows))
     log = sql.table(ChatMessage)
     with connection.cursor() as cursor:
         cursor.execute(

@@ -85,7 +85,7 @@ def insert(account_id: int, calls: Sequence[NewCall], now: datetime) -> None:
             account_id,
             new.call.update_id,
             new.call.method.path,
-            (new.call.method.chat or "")[:255],
+            sql.identifier(new.call.method.chat or ""),
             sql.json_parameter(new.params),
             new.status,
             created,
@@ -105,18 +105,22 @@ def record(outcomes: Sequence[CallOutcome], now: datetime) -> None:
     """Write outcomes; a row that an operator dropped meanwhile keeps its outcome, too: it is the truth."""
     columns = {"id": "uuid", "status": "text", "error": "text", "msg_id": "text"}
     calls = sql.table(OutgoingCall)
-    rows = [(sql.id_parameter(item.id), item.status, item.error, item.msg_id) for item in outcomes]
+    rows = [(sql.id_parameter(item.id), item.status, item.error, sql.identifier(item.msg_id, 64)) for item in outcomes]
     with connection.cursor() as cursor:
         cursor.execute(
             f"UPDATE {calls} SET status = done.status, error = done.error, msg_id = done.msg_id, finished_at = %s "
-            f"FROM ({sql.source(columns)}) AS done WHERE {calls}.id = done.id",
+            f"FROM ({sql.source(columns)}{sql.at_most(len(rows))}) AS done WHERE {calls}.id = done.id",
             [sql.time_parameter(now), sql.rows_parameter(rows)],
         )
 
 
-def claim(ids: Collection[UUID]) -> set[UUID]:
-    """Mark waiting calls as being sent; those that were still waiting."""
-    waiting = OutgoingCall.objects.filter(pk__in=ids).waiting()
+def claim(ids: Collection[UUID], *, again: bool = False) -> set[UUID]:
+    """Mark waiting calls as being sent; those that were still waiting.
+
+    `again`: the same claim was made before, and nobody knows whether it was committed.
+    """
+    statuses = (Status.QUEUED, Status.SENDING) if again else (Status.QUEUED,)
+    waiting = OutgoingCall.objects.filter(pk__in=ids, status__in=statuses)
     claimed = set(waiting.select_for_update().values_list("pk", flat=True))
     OutgoingCall.objects.filter(pk__in=claimed).update(status=Status.SENDING)
     return claimed
@@ -128,6 +132,16 @@ def recover(account_id: int, *, resend: bool) -> int:
     if resend:
         return sending.update(status=Status.QUEUED)
     return sending.update(status=Status.UNKNOWN, error=INTERRUPTED, finished_at=timezone.now())
+
+
+def unclaim(ids: Collection[UUID]) -> None:
+    """Let calls wait again that were claimed and have not left."""
+    OutgoingCall.objects.filter(pk__in=ids).sending().update(status=Status.QUEUED)
+
+
+def has_waiting(account_id: int, known: Collection[UUID]) -> bool:
+    """Whether there are calls that `waiting` would give."""
+    return OutgoingCall.objects.filter(account_id=account_id).waiting().exclude(pk__in=known).exists()
 
 
 def waiting(account_id: int, known: Collection[UUID], limit: int) -> list[StoredCall]:

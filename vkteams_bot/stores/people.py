@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
@@ -57,43 +57,45 @@ class Directory:
         self._chats.clear()
         self._contacts.clear()
 
-    def chats(self, seen: Iterable[ApiChat], now: datetime) -> dict[str, int]:
+    def chats(self, seen: Sequence[ApiChat], now: datetime) -> dict[str, int]:
         """chat id -> primary key, for all of `seen`; new ones are inserted, changed titles written."""
         found: dict[str, int] = {}
         unknown: dict[str, ApiChat] = {}
+        names = {chat.chat_id: sql.identifier(chat.chat_id) for chat in seen}
         for chat in seen:
-            known = self._chats.get(chat.chat_id)
-            if known is not None and (chat.title is None or known[1] == chat.title):
-                found[chat.chat_id] = known[0]
+            name = names[chat.chat_id]
+            known = self._chats.get(name)
+            if known is not None and (chat.title is None or known[1] == _title(chat)):
+                found[name] = known[0]
             else:
-                unknown[chat.chat_id] = chat
+                unknown[name] = chat
         if unknown:
-            for key, chat_id, title in self._upsert_chats(unknown.values(), now):
-                found[chat_id] = key
-                self._chats.put(chat_id, (key, title))
-        return found
+            for key, name, title in self._upsert_chats(unknown, now):
+                found[name] = key
+                self._chats.put(name, (key, title))
+        return {chat_id: found[name] for chat_id, name in names.items()}
 
-    def contacts(self, seen: Iterable[ApiUser], now: datetime) -> dict[str, int]:
+    def contacts(self, seen: Sequence[ApiUser], now: datetime) -> dict[str, int]:
         """user id -> primary key, for all of `seen`; new ones are linked to the site's user with that e-mail."""
         found: dict[str, int] = {}
         unknown: dict[str, ApiUser] = {}
+        names = {user.user_id: sql.identifier(user.user_id) for user in seen}
         for user in seen:
-            known = self._contacts.get(user.user_id)
+            name = names[user.user_id]
+            known = self._contacts.get(name)
             if known is not None and known[1] == _profile(user):
-                found[user.user_id] = known[0]
+                found[name] = known[0]
             else:
-                unknown[user.user_id] = user
+                unknown[name] = user
         if unknown:
-            for key, user_id in self._upsert_contacts(unknown, now):
-                found[user_id] = key
-                self._contacts.put(user_id, (key, _profile(unknown[user_id])))
-        return found
+            for key, name in self._upsert_contacts(unknown, now):
+                found[name] = key
+                self._contacts.put(name, (key, _profile(unknown[name])))
+        return {user_id: found[name] for user_id, name in names.items()}
 
-    def _upsert_chats(self, chats: Iterable[ApiChat], now: datetime) -> list[tuple[int, str, str]]:
+    def _upsert_chats(self, chats: Mapping[str, ApiChat], now: datetime) -> list[tuple[int, str, str]]:
         created = sql.time_parameter(now)
-        rows = [
-            (self.account_id, chat.chat_id[:255], chat.type[:32], (chat.title or "")[:500], created) for chat in chats
-        ]
+        rows = [(self.account_id, name, chat.type[:32], _title(chat), created) for name, chat in chats.items()]
         columns = {"account_id": "int", "chat_id": "text", "type": "text", "title": "text", "created_at": "time"}
         chat = sql.table(Chat)
         with connection.cursor() as cursor:
@@ -107,10 +109,10 @@ class Directory:
             )
             return list(cursor.fetchall())
 
-    def _upsert_contacts(self, users: dict[str, ApiUser], now: datetime) -> list[tuple[int, str]]:
+    def _upsert_contacts(self, users: Mapping[str, ApiUser], now: datetime) -> list[tuple[int, str]]:
         known = set(Contact.objects.filter(user_id__in=users).values_list("user_id", flat=True))
         created = sql.time_parameter(now)
-        rows = [(user_id[:255], *_profile(user), created) for user_id, user in users.items()]
+        rows = [(name, *_profile(user), created) for name, user in users.items()]
         columns = {
             "user_id": "text",
             "first_name": "text",
@@ -130,8 +132,13 @@ class Directory:
         return written
 
 
+def _title(chat: ApiChat) -> str:
+    return sql.storable(chat.title or "", 500)
+
+
 def _profile(user: ApiUser) -> Profile:
-    return ((user.first_name or "")[:255], (user.last_name or "")[:255], (user.nick or "")[:255])
+    first, last, nick = (sql.storable(name or "", 255) for name in (user.first_name, user.last_name, user.nick))
+    return first, last, nick
 
 
 async def django_user_of(data: Mapping[str, Any]) -> Any:
@@ -139,6 +146,6 @@ async def django_user_of(data: Mapping[str, Any]) -> Any:
     person = getattr(data["event"], "from_user", None)
     if person is None:
         return None
-    contacts = Contact.objects.select_related("django_user").filter(user_id=person.user_id)
+    contacts = Contact.objects.select_related("django_user").filter(user_id=sql.identifier(person.user_id))
     contact = await contacts.afirst()
     return contact.django_user if contact is not None else None

@@ -6,6 +6,7 @@ database thread shares its interpreter lock with the handlers. PostgreSQL and SQ
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Sequence
@@ -21,6 +22,9 @@ Row = Sequence[Any]
 _POSTGRES_CASTS = {"int": "bigint", "text": "text", "json": "jsonb", "time": "timestamptz", "uuid": "uuid"}
 _NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+LONGEST_ID = 255
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+_DIGEST_BYTES = 16
 
 
 def table(model: type[Model]) -> str:
@@ -45,6 +49,14 @@ def source(columns: dict[str, str]) -> str:
     return f"SELECT {', '.join(fields)} FROM json_each(%s)"
 
 
+def at_most(count: int) -> str:
+    """What to append to a `source` that is joined.
+
+    PostgreSQL expects 100 rows of it, and for so many reads a whole table of some ten thousands.
+    """
+    return f" LIMIT {count}" if is_postgres() else ""
+
+
 def in_order() -> str:
     """What to append to a `source` so that rows get their ids in the order given."""
     return " ORDER BY n" if is_postgres() else " ORDER BY key"
@@ -55,10 +67,27 @@ def rows_parameter(rows: Any) -> str:
     try:
         text = to_json(rows).decode()
     except (PydanticSerializationError, UnicodeError, ValueError):
-        text = json.dumps(rows, ensure_ascii=False, default=str).encode("utf-8", "replace").decode()
+        text = storable(json.dumps(rows, ensure_ascii=False, default=str))
     if "\\u0000" in text:
         text = _NUL.sub(lambda match: match[1] + REPLACEMENT, text)
     return text
+
+
+def storable(value: str, longest: int | None = None) -> str:
+    """A text as a column holds it, cut to `longest` characters."""
+    return _UNSTORABLE.sub(REPLACEMENT, value[:longest])
+
+
+def identifier(value: str, longest: int = LONGEST_ID) -> str:
+    """An id of the wire as its column holds it, so that what is read back is found again.
+
+    One that is too long keeps its beginning and ends in a digest of the whole: two long ids stay two.
+    """
+    value = storable(value)
+    if len(value) <= longest:
+        return value
+    digest = hashlib.blake2b(value.encode(), digest_size=_DIGEST_BYTES).hexdigest()
+    return f"{value[: longest - len(digest) - 1]}~{digest}"
 
 
 def time_parameter(moment: datetime | None) -> str | None:

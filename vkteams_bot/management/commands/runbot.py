@@ -29,7 +29,7 @@ class Command(BaseCommand):
         parser.add_argument("--reload", action="store_true", help="restart when code changes (development)")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        aliases: Sequence[str] = options["alias"] or conf.aliases
+        aliases: Sequence[str] = list(dict.fromkeys(options["alias"])) or conf.aliases
         unknown = sorted(set(aliases) - set(conf.aliases))
         if unknown or not aliases:
             known = ", ".join(conf.aliases) or "none"

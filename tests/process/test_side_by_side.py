@@ -1,0 +1,46 @@
+"""Conversations run side by side, at most CONCURRENCY of them, in several threads."""
+
+import time
+
+import pytest
+
+from tests.process.bench import Bench
+
+pytestmark = pytest.mark.process
+
+OTHERS = [f"p{number}@example.com" for number in range(50)]
+
+
+@pytest.mark.parametrize("kind", ["async", "def"])
+def test_a_slow_conversation_delays_no_other(bench: Bench, kind: str):
+    bench.emulator.people(["slow@example.com", *OTHERS])
+    bench.bot()
+    # Warm: threads, connections and caches are no part of what is measured.
+    bench.emulator.write([(who, f"{kind} 0") for who in OTHERS])
+    bench.database.wait_done(50)
+
+    slow = [("slow@example.com", f"{kind} {n} 2") for n in range(3)]
+    bench.emulator.write([*slow, *((who, f"{kind} 1 0.01") for who in OTHERS)])
+    began = time.monotonic()
+    bench.database.wait_done(100)
+    took = time.monotonic() - began
+
+    assert took < 1.5, "the 50 others waited for the slow one"
+    slow_now = bench.database.updates.filter(chat_id="slow@example.com", status="done").count()
+    assert slow_now == 0
+    bench.database.wait_done(103)
+    numbers = [number for who, number in bench.database.records() if who == "slow@example.com"]
+    assert numbers == [0, 1, 2]
+    if kind == "def":
+        threads = {thread for (thread,) in bench.database.records("thread")}
+        assert len(threads) > 1, threads
+
+
+def test_concurrency_is_bounded(bench: Bench):
+    bench.emulator.people(OTHERS)
+    bench.emulator.write([(who, "async 0 0.05") for who in OTHERS])
+    bench.bot(CONCURRENCY=7)
+    bench.database.wait_done(50)
+
+    running = [count for (count,) in bench.database.records("running")]
+    assert max(running) == 7

@@ -1,0 +1,153 @@
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any
+from uuid import UUID
+
+import pytest
+from django.db import DataError, OperationalError
+
+from vkteams_bot.runtime.committer import LARGEST_GROUP, Committer
+from vkteams_bot.stores.bot_store import Changes
+from vkteams_bot.stores.crossing import DatabaseThread
+from vkteams_bot.stores.ids import time_ordered_id
+from vkteams_bot.stores.lease import LeaseLost
+
+
+class Store:
+    """Stands for the database: notes each group, and does what `fate` says."""
+
+    alias = "default"
+
+    def __init__(self) -> None:
+        self.groups: list[list[int]] = []
+        self.again: list[bool] = []
+        self.gate = threading.Event()
+        self.gate.set()
+        self.fate: Callable[[Changes], None] = lambda changes: None
+
+    def commit(self, changes: Changes, again: bool = False) -> set[UUID]:
+        self.gate.wait(10)
+        self.groups.append(list(changes.started))
+        self.again.append(again)
+        self.fate(changes)
+        return set(changes.claims)
+
+
+def run(scenario: Callable[[Committer, Store], Coroutine[Any, Any, None]]) -> None:
+    async def main() -> None:
+        store, thread = Store(), DatabaseThread("test")
+        committer = Committer(store, thread)  # type: ignore[arg-type]
+        running = asyncio.create_task(committer.run())
+        try:
+            await scenario(committer, store)
+            committer.close()
+            await running
+        finally:
+            running.cancel()
+            thread.close()
+
+    asyncio.run(main())
+
+
+def started(*ids: int) -> Changes:
+    return Changes(started=list(ids))
+
+
+def test_what_comes_during_a_commit_is_the_next_group():
+    async def scenario(committer: Committer, store: Store) -> None:
+        store.gate.clear()
+        first = asyncio.create_task(committer.commit(started(0)))
+        await asyncio.sleep(0.02)
+        others = [asyncio.create_task(committer.commit(started(n))) for n in range(1, 100)]
+        await asyncio.sleep(0)
+        committer.add(started(100))
+        store.gate.set()
+        await asyncio.gather(first, *others)
+        assert store.groups == [[0], list(range(1, 101))], "an idle one at once, then all that waited, in order"
+
+    run(scenario)
+
+
+def test_a_group_is_bounded():
+    async def scenario(committer: Committer, store: Store) -> None:
+        for number in range(LARGEST_GROUP + 7):
+            committer.add(started(number))
+        await committer.commit(started(-1))
+        assert [len(group) for group in store.groups] == [LARGEST_GROUP, 8]
+
+    run(scenario)
+
+
+def test_one_that_cannot_be_written_fails_alone():
+    async def scenario(committer: Committer, store: Store) -> None:
+        def refuse_13(changes: Changes) -> None:
+            if 13 in changes.started:
+                raise DataError("value too long")
+
+        store.fate = refuse_13
+        results = await asyncio.gather(*(committer.commit(started(n)) for n in range(20)), return_exceptions=True)
+        assert [n for n, result in enumerate(results) if isinstance(result, DataError)] == [13]
+        assert [group for group in store.groups if len(group) == 1] == [[n] for n in range(20)]
+        store.fate = lambda changes: None
+        assert await committer.commit(started(21)) == frozenset(), "it goes on"
+
+    run(scenario)
+
+
+def test_a_lost_database_is_waited_for_and_the_same_group_written():
+    async def scenario(committer: Committer, store: Store) -> None:
+        def away(changes: Changes) -> None:
+            if len(store.groups) < 3:
+                raise OperationalError("database is locked")
+
+        store.fate = away
+        await committer.commit(started(1, 2))
+        assert store.groups == [[1, 2]] * 3
+        assert store.again == [False, True, True], "the store knows that it may be written already"
+
+    run(scenario)
+
+
+def test_who_claims_learns_what_was_free():
+    async def scenario(committer: Committer, store: Store) -> None:
+        call = time_ordered_id()
+        assert call in await committer.commit(Changes(claims=[call]))
+
+    run(scenario)
+
+
+def test_closing_writes_what_waits():
+    groups: list[list[int]] = []
+
+    async def scenario(committer: Committer, store: Store) -> None:
+        nonlocal groups
+        groups = store.groups
+        committer.add(started(1))
+
+    run(scenario)
+    assert groups == [[1]]
+
+
+def test_a_lost_lease_ends_it_for_all():
+    async def main() -> None:
+        store, thread = Store(), DatabaseThread("test")
+
+        def lost(changes: Changes) -> None:
+            raise LeaseLost
+
+        store.fate = lost
+        committer = Committer(store, thread)  # type: ignore[arg-type]
+        running = asyncio.create_task(committer.run())
+        store.gate.clear()
+        first = asyncio.create_task(committer.commit(started(1)))
+        await asyncio.sleep(0.02)
+        second = asyncio.create_task(committer.commit(started(2)))
+        await asyncio.sleep(0)
+        store.gate.set()
+        for waiter in (first, second, running):
+            with pytest.raises(LeaseLost):
+                await waiter
+        thread.close()
+
+    asyncio.run(main())

@@ -1,0 +1,369 @@
+from datetime import timedelta
+
+import pytest
+from django.db import transaction
+from django.utils import timezone
+
+from tests.stores.factories import account, event, incoming, key, store
+from vkteams_bot.api import ParseMode
+from vkteams_bot.api.methods import SendText
+from vkteams_bot.fsm import StateRecord
+from vkteams_bot.models import BotAccount, Chat, ChatMessage, Contact, Conversation, OutgoingCall, Update
+from vkteams_bot.stores import log, outbox
+from vkteams_bot.stores.bot_store import BotStore, Changes
+from vkteams_bot.stores.ids import time_ordered_id
+from vkteams_bot.stores.inbox import Finished, Incoming
+from vkteams_bot.stores.lease import LeaseLost
+from vkteams_bot.stores.outbox import CallOutcome, NewCall, StoredCall
+
+pytestmark = [pytest.mark.orm, pytest.mark.django_db]
+
+QUEUED, SENDING, SENT = OutgoingCall.Status.QUEUED, OutgoingCall.Status.SENDING, OutgoingCall.Status.SENT
+
+
+def reply(update_id: int | None = None, status: str = SENDING, chat: str = "a@example.com") -> NewCall:
+    method = SendText(chat, "hello")
+    return NewCall(StoredCall(time_ordered_id(), method, update_id), outbox.storable(method, None), status)
+
+
+def finished(ids: dict[int, int], count: int) -> Changes:
+    """What so many handlers leave: an outcome, a state, a reply, and the outcome of an earlier reply."""
+    changes = Changes()
+    for number, update_id in sorted(ids.items())[:count]:
+        call = reply(update_id)
+        changes.add(
+            Changes(
+                finished=[Finished(update_id, "done", "app.bot:handler")],
+                states={key(f"p{number}@example.com"): StateRecord("state", {"n": number})},
+                calls=[call],
+                outcomes=[CallOutcome(call.call.id, SENT, msg_id="7")],
+                claims=[call.call.id],
+                log=log.outgoing(call.call.method, None, timezone.now()),
+            )
+        )
+    return changes
+
+
+def many(first: int, count: int) -> list[Incoming]:
+    return [item for n in range(first, first + count) for item in incoming(n, who=f"p{n}@example.com")]
+
+
+class TestCost:
+    """Any number of rows is a constant number of statements."""
+
+    @staticmethod
+    def statements(django_assert_max_num_queries, work) -> int:
+        with django_assert_max_num_queries(40) as captured:
+            work()
+        return len(captured)
+
+    def test_ingest(self, django_assert_max_num_queries):
+        found = store()
+        first = self.statements(
+            django_assert_max_num_queries, lambda: found.ingest(many(1, 1), 1, [key("p1@example.com")])
+        )
+        batch = many(100, 100)
+        wanted = [item.key for item in batch if item.key]
+        hundred = self.statements(django_assert_max_num_queries, lambda: found.ingest(batch, 200, wanted))
+
+        assert hundred == first
+        assert first <= 12
+        assert Update.objects.count() == ChatMessage.objects.count() == Contact.objects.count() == 101
+
+    def test_ingest_of_known_people_costs_less(self, django_assert_max_num_queries):
+        found = store()
+        new = self.statements(django_assert_max_num_queries, lambda: found.ingest(many(1, 50), 50, []))
+        again = incoming(*range(100, 150), who="p7@example.com")
+        known = self.statements(django_assert_max_num_queries, lambda: found.ingest(again, 150, []))
+
+        assert known < new
+        assert known <= 5
+
+    def test_commit(self, django_assert_max_num_queries):
+        found = store()
+        ids = found.ingest(many(1, 101), 101, []).ids
+        one, hundred = finished(ids, 1), finished(dict(sorted(ids.items())[1:]), 100)
+
+        few = self.statements(django_assert_max_num_queries, lambda: found.commit(one))
+        lots = self.statements(django_assert_max_num_queries, lambda: found.commit(hundred))
+
+        assert lots == few
+        assert few <= 12
+        assert Update.objects.filter(status="done").count() == 101
+        assert OutgoingCall.objects.filter(status=SENT).count() == 101
+        assert Conversation.objects.count() == 101
+
+
+class TestIngest:
+    def test_offset_and_updates_move_together(self):
+        found = store()
+
+        found.ingest(incoming(5, 6), 6, [])
+
+        assert found.offset() == 6
+        assert list(Update.objects.order_by("pk").values_list("event_id", flat=True)) == [5, 6]
+
+    def test_a_failure_moves_neither(self):
+        found = store()
+        bad = Incoming(event(7), key())
+        object.__setattr__(bad.event, "raw", {"x": float("nan"), "payload": {}})
+
+        with pytest.raises(Exception, match=r"JSON|json"), transaction.atomic():
+            found.ingest([*incoming(6), bad], 7, [])
+
+        assert found.offset() == 0
+        assert not Update.objects.exists()
+        assert not ChatMessage.objects.exists()
+
+    def test_duplicates_are_ignored(self):
+        found = store()
+        first = found.ingest(incoming(1, 2), 2, [])
+        Update.objects.update(status="done")
+
+        second = found.ingest(incoming(2, 3), 3, [])
+
+        assert list(first.ids) == [1, 2]
+        assert list(second.ids) == [3]
+        assert Update.objects.get(event_id=2).status == "done"
+
+    def test_a_batch_whose_commit_was_not_answered_is_given_again(self):
+        found = store()
+        lost = found.ingest(incoming(1, 2, 3), 3, [])
+        Update.objects.filter(event_id=1).update(status="done")  # before the offset: an older one, come again
+
+        again = found.ingest(incoming(1, 2, 3), 3, [], tried_after=1)
+
+        assert again.ids == {number: lost.ids[number] for number in (2, 3)}
+        assert Update.objects.count() == 3
+
+    def test_states_come_with_the_batch(self):
+        found = store()
+        found.storage.save({key(): StateRecord("asked", {"n": 1})})
+
+        states = found.ingest(incoming(1), 1, [key(), key("b@example.com")]).states
+
+        assert states == {key(): StateRecord("asked", {"n": 1}, version=1)}
+
+    @pytest.mark.django_db(transaction=True)  # foreign keys are checked at the commit
+    def test_a_chat_deleted_by_hand_comes_back(self):
+        found = store()
+        found.ingest(incoming(1), 1, [])
+        Chat.objects.all().delete()
+        Contact.objects.all().delete()
+
+        found.ingest(incoming(2), 2, [])
+
+        assert Chat.objects.get().messages.get().msg_id == "2"
+        assert Contact.objects.count() == 1
+
+
+class TestFence:
+    def test_who_lost_the_lease_writes_nothing(self):
+        old = store()
+        ids = old.ingest(incoming(1), 1, []).ids
+        BotAccount.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+        new = BotStore(account(), "test:2:b")
+        assert new.lease.take()
+
+        for write in (
+            lambda: old.ingest(incoming(2), 2, []),
+            lambda: old.ingest([], 9, []),
+            lambda: old.commit(finished(ids, 1)),
+            lambda: old.take_work((), 10),
+            lambda: old.recover(resend=False),
+            lambda: old.skip_pending(),
+            old.lease.renew,
+        ):
+            with pytest.raises(LeaseLost), transaction.atomic():
+                write()
+
+        assert new.offset() == 1
+        assert Update.objects.get().status == "pending"
+        assert not OutgoingCall.objects.exists()
+        assert not Conversation.objects.exists()
+        old.lease.release()
+        assert new.lease.holder() == "test:2:b"
+
+    def test_a_lease_is_taken_when_free_or_over(self):
+        first, second = BotStore(account(), "1"), BotStore(account(), "2")
+
+        assert first.lease.take()
+        assert first.lease.take(), "one's own"
+        assert not second.lease.take()
+        first.lease.release()
+        assert second.lease.take()
+        assert not second.lease.was_abandoned
+        BotAccount.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+        second.lease.renew()
+        assert not first.lease.take(), "an expired lease that nobody took is its owner's again"
+        BotAccount.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+        assert first.lease.take()
+        assert first.lease.was_abandoned
+
+
+class TestRecovery:
+    @staticmethod
+    def restart(owner: str, *, crashed: bool = True) -> BotStore:
+        if crashed:
+            BotAccount.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+        else:
+            BotAccount.objects.update(lease_owner="", lease_until=None)
+        return store(owner)
+
+    def test_what_was_being_sent_is_unknown(self):
+        found = store()
+        calls = [reply(status=SENDING), reply(status=QUEUED)]
+        found.commit(Changes(calls=calls))
+
+        recovered = self.restart("2").recover(resend=False)
+
+        assert recovered.unknown == 1
+        statuses = dict(OutgoingCall.objects.values_list("pk", "status"))
+        assert statuses == {calls[0].call.id: "unknown", calls[1].call.id: "queued"}
+        assert "process died" in OutgoingCall.objects.get(status="unknown").error
+
+    def test_what_was_being_sent_is_sent_again_when_asked_for(self):
+        store().commit(Changes(calls=[reply(status=SENDING)]))
+
+        self.restart("2").recover(resend=True)
+
+        assert OutgoingCall.objects.get().status == QUEUED
+
+    def test_one_that_ran_alone_in_three_crashes_is_given_up(self):
+        store().ingest(incoming(1, 2), 2, [])
+        first, second = Update.objects.order_by("pk")
+        for crash in (1, 2, 3):
+            again = self.restart(f"crash {crash}")
+            recovered = again.recover(resend=False)
+            assert recovered.failed == (1 if crash == 3 else 0)
+            again.commit(Changes(started=[first.pk]) if crash < 3 else Changes())
+        first.refresh_from_db()
+        second.refresh_from_db()
+        assert (first.status, first.attempts) == ("failed", 3)
+        assert (second.status, second.attempts) == ("pending", 1)
+
+    def test_those_that_ran_together_run_alone_next(self):
+        store().ingest(incoming(1, 2, 3), 3, [])
+        ids = list(Update.objects.order_by("pk").values_list("pk", flat=True))
+        for crash in (1, 2, 3):
+            again = self.restart(f"crash {crash}")
+            assert again.crashing() == []
+            assert again.recover(resend=False).failed == 0
+            again.commit(Changes(started=ids[:2]) if crash < 3 else Changes())
+
+        assert [update.id for update in again.crashing()] == ids[:2]
+        again.commit(Changes(started=ids[:1]))
+        assert self.restart("crash 4").recover(resend=False).failed == 1
+        assert Update.objects.get(status="failed").pk == ids[0]
+
+    def test_an_orderly_stop_is_no_crash(self):
+        found = store()
+        found.ingest(incoming(1, 2), 2, [])
+        started = Update.objects.order_by("pk").first()
+        assert started is not None
+        found.commit(Changes(started=[started.pk]))
+        found.commit(Changes(put_back=[started.pk]))
+        assert set(Update.objects.values_list("status", flat=True)) == {"pending"}
+
+        self.restart("2", crashed=False).recover(resend=False)
+
+        assert set(Update.objects.values_list("status", "attempts")) == {("pending", 0)}
+
+    def test_put_back_changes_nothing_else(self):
+        found = store()
+        ids = found.ingest(incoming(1), 1, []).ids
+        found.commit(Changes(finished=[Finished(ids[1], "done")]))
+
+        found.commit(Changes(put_back=[ids[1]]))
+
+        assert Update.objects.get().status == "done"
+
+
+class TestCalls:
+    def test_only_waiting_ones_are_claimed(self):
+        found = store()
+        waiting, dropped = reply(status=QUEUED), reply(status=QUEUED)
+        found.commit(Changes(calls=[waiting, dropped]))
+        OutgoingCall.objects.filter(pk=dropped.call.id).drop()
+        claims = Changes(claims=[waiting.call.id, dropped.call.id])
+
+        assert found.commit(claims) == {waiting.call.id}
+        assert found.commit(claims) == set(), "it is claimed already"
+        assert found.commit(claims, again=True) == {waiting.call.id}, "the claim was ours: its commit was not answered"
+
+    def test_an_unclaimed_one_waits_again(self):
+        found = store()
+        call = reply(status=SENDING)
+        found.commit(Changes(calls=[call]))
+
+        found.commit(Changes(unclaimed=[call.call.id]))
+        assert OutgoingCall.objects.get().status == QUEUED
+        OutgoingCall.objects.update(status=SENT)
+        found.commit(Changes(unclaimed=[call.call.id]))
+        assert OutgoingCall.objects.get().status == SENT
+
+    def test_a_call_comes_back_as_it_went(self):
+        found = store()
+        method = SendText("a@example.com", "text \N{SNOWMAN}", reply_msg_id=["1", "2"], parse_mode=ParseMode.HTML)
+        call = StoredCall(time_ordered_id(), method)
+        found.commit(Changes(calls=[NewCall(call, outbox.storable(method, None), QUEUED)]))
+
+        assert found.has_work(())
+        [back] = found.take_work((), 10)[1]
+
+        assert back.id == call.id
+        assert back.method.params(None) == method.params(None)
+        assert not found.has_work({call.id})
+        assert found.take_work({call.id}, 10) == ([], [])
+
+    def test_a_row_that_cannot_be_sent_is_marked(self):
+        found = store()
+        found.commit(Changes(calls=[reply(status=QUEUED)]))
+        OutgoingCall.objects.update(method="messages/doesNotExist")
+
+        assert found.take_work((), 10) == ([], [])
+        assert OutgoingCall.objects.get().status == "failed"
+
+    def test_committing_twice_changes_nothing(self):
+        found = store()
+        ids = found.ingest(incoming(1), 1, []).ids
+        changes = finished(ids, 1)
+
+        found.commit(changes)
+        found.commit(changes, again=True)
+
+        assert OutgoingCall.objects.count() == 1
+        assert Conversation.objects.get().version == 1
+
+
+def test_retried_updates_are_taken_once():
+    found = store()
+    ids = found.ingest(incoming(1, 2), 2, []).ids
+    found.commit(Changes(finished=[Finished(ids[1], "failed", "h", "why"), Finished(ids[2], "done")]))
+    assert not found.has_work(())
+    assert Update.objects.retry() == 1
+    assert found.has_work(())
+
+    taken, _ = found.take_work((), 10)
+
+    assert [update.id for update in taken] == [ids[1]]
+    assert not found.has_work(())
+    assert Update.objects.get(pk=ids[1]).error == ""
+
+
+def test_waiting_updates_can_be_skipped():
+    found = store()
+    found.ingest(incoming(1, 2), 2, [])
+
+    assert found.skip_pending() == 2
+    assert found.pending(0, 10) == []
+
+
+def test_pages_of_what_waits_are_in_order():
+    found = store()
+    found.ingest(incoming(*range(1, 8)), 7, [])
+
+    first = found.pending(0, 3)
+    second = found.pending(first[-1].id, 10)
+
+    assert [update.raw["eventId"] for update in [*first, *second]] == list(range(1, 8))
