@@ -605,6 +605,18 @@ def test_received_objects_know_their_bot():
             "chats/sendActions",
             {"chatId": "user@example.ru", "actions": ["typing"]},
         ),
+        (
+            "group",
+            lambda m: m.pin(),
+            "chats/pinMessage",
+            {"chatId": "87654@chat.agent", "msgId": "7513184000000097128"},
+        ),
+        (
+            "group",
+            lambda m: m.unpin(),
+            "chats/unpinMessage",
+            {"chatId": "87654@chat.agent", "msgId": "7513184000000097128"},
+        ),
         ("joined", lambda m: m.answer("t"), "messages/sendText", {"chatId": "681869378@chat.agent", "text": "t"}),
         (
             "callback",

@@ -7,23 +7,62 @@ import pytest
 from pydantic import BaseModel
 
 from tests.api.fakes import MSG_ID, FakeTransport, answer, bot_over, send
+from vkteams_bot.api import InputFile
 from vkteams_bot.api.answers import read_answer
 from vkteams_bot.api.methods import (
     METHODS,
+    AddChatMembers,
     AnswerCallbackQuery,
+    BlockUser,
+    CreateChat,
+    DeleteChatMembers,
     DeleteMessages,
     EditText,
+    GetBlockedUsers,
+    GetChatAdmins,
     GetChatInfo,
+    GetChatMembers,
     GetEvents,
     GetFileInfo,
     GetMe,
+    GetPendingUsers,
+    PinMessage,
+    ResolvePending,
     SendActions,
     SendFile,
     SendText,
     SendTextWithDeeplink,
     SendVoice,
+    SetChatAbout,
+    SetChatAvatar,
+    SetChatRules,
+    SetChatTitle,
+    ThreadsAdd,
+    ThreadsAutosubscribe,
+    ThreadsGetSubscribers,
+    UnblockUser,
+    UnpinMessage,
 )
-from vkteams_bot.api.types import BotInfo, ChatInfo, FileInfo, Photo, SentMessage
+from vkteams_bot.api.types import (
+    AddedMembers,
+    BotInfo,
+    ChatAdmin,
+    ChatAdmins,
+    ChatInfo,
+    ChatMember,
+    ChatMembers,
+    ChatUser,
+    ChatUsers,
+    CreatedChat,
+    FileInfo,
+    MemberFailure,
+    Photo,
+    SentMessage,
+    SubscriberState,
+    Thread,
+    ThreadSubscriber,
+    ThreadSubscribers,
+)
 from vkteams_bot.exceptions import InvalidCall, OutcomeUnknown
 
 GROUP = (
@@ -142,6 +181,70 @@ ANSWERS: list[tuple[Any, str, Any]] = [
         FileInfo(type="image/png", size=7, filename="a.txt", url="https://example.com/get/Z"),
     ),
     (GetEvents(), '{"events":[],"ok":true}', []),
+    (CreateChat("n"), '{"sn":"681869378@chat.agent","ok":true}', CreatedChat(chat_id="681869378@chat.agent")),
+    (SetChatTitle("c", "t"), '{"ok":true}', True),
+    (SetChatAbout("c", "t"), '{"ok":true}', True),
+    (SetChatRules("c", "t"), '{"ok":true}', True),
+    (SetChatAvatar("c", InputFile(b"x", filename="x.png")), '{"ok":true,"description":"also"}', True),
+    (PinMessage("c", 1), '{"ok":true}', True),
+    (UnpinMessage("c", 1), '{"ok":true}', True),
+    (
+        GetChatAdmins("c"),
+        '{"admins":[{"userId":"user@company.ru","creator":true},{"userId":"747432131"}],"ok":true}',
+        ChatAdmins(admins=(ChatAdmin(user_id="user@company.ru", creator=True), ChatAdmin(user_id="747432131"))),
+    ),
+    (
+        GetChatMembers("c"),
+        '{"members":[{"userId":"user@company.ru","creator":true},{"userId":"747432131","admin":true},'
+        '{"userId":"ivanov@company.ru"}],"cursor":"1a2b3c","ok":true}',
+        ChatMembers(
+            members=(
+                ChatMember(user_id="user@company.ru", creator=True),
+                ChatMember(user_id="747432131", admin=True),
+                ChatMember(user_id="ivanov@company.ru"),
+            ),
+            cursor="1a2b3c",
+        ),
+    ),
+    (GetChatMembers("c"), '{"members":[],"cursor":123,"ok":true}', ChatMembers(members=(), cursor="123")),
+    (GetChatMembers("c"), '{"members":[],"cursor":"","ok":true}', ChatMembers(members=())),
+    (GetChatMembers("c"), '{"members":[],"cursor":null,"ok":true}', ChatMembers(members=())),
+    (
+        GetBlockedUsers("c"),
+        '{"users":[{"userId":"ivanov@company.ru"}],"ok":true}',
+        ChatUsers(users=(ChatUser(user_id="ivanov@company.ru"),)),
+    ),
+    (GetPendingUsers("c"), '{"users":[],"ok":true}', ChatUsers(users=())),
+    (
+        AddChatMembers("c", ["a"]),
+        '{"ok":true,"failures":[{"id":"ivanov@company.ru","error":"user_must_join_by_link"},{"id":5}]}',
+        AddedMembers(
+            failures=(
+                MemberFailure(user_id="ivanov@company.ru", error="user_must_join_by_link"),
+                MemberFailure(user_id="5"),
+            )
+        ),
+    ),
+    (AddChatMembers("c", ["a"]), '{"ok":true}', AddedMembers()),
+    (AddChatMembers("c", ["a"]), '{"ok":true,"failures":null}', AddedMembers()),
+    (DeleteChatMembers("c", ["a"]), '{"ok":true}', True),
+    (BlockUser("c", "a"), '{"ok":true}', True),
+    (UnblockUser("c", "a"), '{"ok":true}', True),
+    (ResolvePending("c", True, everyone=True), '{"ok":true}', True),
+    (ThreadsAdd("c", 1), '{"threadId":"2601@chat.agent","ok":true}', Thread(thread_id="2601@chat.agent")),
+    (
+        ThreadsGetSubscribers("t", page_size=1),
+        '{"cursor":"MTAw","subscribers":[{"sn":"user@company.ru","userState":{"lastseen":1717171717}},'
+        '{"sn":"1"}],"ok":true}',
+        ThreadSubscribers(
+            cursor="MTAw",
+            subscribers=(
+                ThreadSubscriber(user_id="user@company.ru", user_state=SubscriberState(last_seen=1717171717)),
+                ThreadSubscriber(user_id="1"),
+            ),
+        ),
+    ),
+    (ThreadsAutosubscribe("c", True), '{"ok":true}', True),
 ]
 
 
@@ -170,6 +273,14 @@ def test_answer_becomes_its_documented_value(method, text, expected):
         (GetEvents(), {}),
         (GetEvents(), {"events": None}),
         (GetEvents(), {"events": {"eventId": 1}}),
+        (CreateChat("n"), {}),
+        (GetChatAdmins("c"), {}),
+        (GetChatMembers("c"), {"cursor": "1"}),
+        (GetChatMembers("c"), {"members": [{"admin": True}]}),
+        (GetBlockedUsers("c"), {"users": None}),
+        (AddChatMembers("c", ["a"]), {"failures": [{"error": "x"}]}),
+        (ThreadsAdd("c", 1), {"msgId": "1"}),
+        (ThreadsGetSubscribers("t", cursor="x"), {"cursor": "y"}),
     ],
 )
 def test_ok_without_the_required_fields_is_an_unknown_outcome(method, body):
@@ -184,6 +295,7 @@ def test_sent_message_can_be_edited_and_deleted(face):
     assert (sent.msg_id, sent.chat_id) == (MSG_ID, "user@example.ru")
     assert sent.edit_text("u").take() == EditText("user@example.ru", MSG_ID, "u")
     assert sent.delete().take() == DeleteMessages("user@example.ru", MSG_ID)
+    assert sent.pin().take() == PinMessage("user@example.ru", MSG_ID)
     assert sent.delete().send() is True
     assert transport.requests[1].url.path.endswith("/messages/deleteMessages")
 

@@ -15,29 +15,51 @@ from vkteams_bot.api import InputFile
 from vkteams_bot.api.bot import RATE_LIMIT_PAUSE
 from vkteams_bot.api.methods import (
     METHODS,
+    AddChatMembers,
     AnswerCallbackQuery,
+    BlockUser,
+    CreateChat,
+    DeleteChatMembers,
     DeleteMessages,
     EditText,
+    GetBlockedUsers,
+    GetChatAdmins,
     GetChatInfo,
+    GetChatMembers,
     GetEvents,
     GetFileInfo,
     GetMe,
+    GetPendingUsers,
     Method,
+    PinMessage,
+    ResolvePending,
     SendActions,
     SendFile,
     SendText,
     SendTextWithDeeplink,
     SendVoice,
+    SetChatAbout,
+    SetChatAvatar,
+    SetChatRules,
+    SetChatTitle,
+    ThreadsAdd,
+    ThreadsAutosubscribe,
+    ThreadsGetSubscribers,
+    UnblockUser,
+    UnpinMessage,
 )
 from vkteams_bot.api.retry import Backoff, RetryPolicy
 from vkteams_bot.limits import LocalLimiter, RatePolicy
 
-SENDS: list[Method[Any]] = [
+ONCE: list[Method[Any]] = [
     SendText("c", "t"),
     SendTextWithDeeplink("c", "t", "d"),
     SendFile("c", file_id="0"),
     SendFile("c", InputFile(b"x", filename="f")),
     SendVoice("c", file_id="I"),
+    CreateChat("n"),
+    AddChatMembers("c", ["a"]),
+    ResolvePending("c", True, everyone=True),
 ]
 REPEATABLE: list[Method[Any]] = [
     GetMe(),
@@ -48,6 +70,22 @@ REPEATABLE: list[Method[Any]] = [
     EditText("c", 1, "t"),
     DeleteMessages("c", 1),
     AnswerCallbackQuery("q"),
+    SetChatTitle("c", "t"),
+    SetChatAbout("c", "t"),
+    SetChatRules("c", "t"),
+    SetChatAvatar("c", InputFile(b"x", filename="x.png")),
+    PinMessage("c", 1),
+    UnpinMessage("c", 1),
+    GetChatAdmins("c"),
+    GetChatMembers("c"),
+    GetBlockedUsers("c"),
+    GetPendingUsers("c"),
+    DeleteChatMembers("c", ["a"]),
+    BlockUser("c", "a"),
+    UnblockUser("c", "a"),
+    ThreadsAdd("c", 1),
+    ThreadsGetSubscribers("t", page_size=1),
+    ThreadsAutosubscribe("c", True),
 ]
 
 
@@ -93,10 +131,10 @@ KNOWN = [
 ]
 
 CASES = [
-    *[(failure, method, 4) for failure in NEVER_LEFT + TOLD_TO_WAIT for method in SENDS + REPEATABLE],
-    *[(failure, method, 1) for failure in UNKNOWN for method in SENDS],
+    *[(failure, method, 4) for failure in NEVER_LEFT + TOLD_TO_WAIT for method in ONCE + REPEATABLE],
+    *[(failure, method, 1) for failure in UNKNOWN for method in ONCE],
     *[(failure, method, 4) for failure in UNKNOWN for method in REPEATABLE],
-    *[(failure, method, 1) for failure in KNOWN for method in SENDS + REPEATABLE],
+    *[(failure, method, 1) for failure in KNOWN for method in ONCE + REPEATABLE],
 ]
 
 
@@ -110,8 +148,8 @@ def name(value):
 
 
 def test_every_method_is_in_the_table():
-    assert {method.path for method in SENDS + REPEATABLE} == set(METHODS)
-    assert {path for path, method in METHODS.items() if not method.safe_to_repeat} == {m.path for m in SENDS}
+    assert {method.path for method in ONCE + REPEATABLE} == set(METHODS)
+    assert {path for path, method in METHODS.items() if not method.safe_to_repeat} == {m.path for m in ONCE}
 
 
 @pytest.mark.parametrize(("failure", "method", "requests"), CASES, ids=name)
@@ -127,7 +165,7 @@ def test_only_what_is_safe_is_sent_again(failure, method, requests, face, clock)
 def test_retries_are_at_most_the_configured_number(retries, face, clock):
     transport = FakeTransport(httpx.ConnectError("no"))
     with pytest.raises(exc.NotSent):
-        send(bot_over(transport, clock=clock, retries=retries), SENDS[0], face)
+        send(bot_over(transport, clock=clock, retries=retries), ONCE[0], face)
     assert len(transport.requests) == retries + 1
     assert len(clock.naps) == retries
 
@@ -135,14 +173,14 @@ def test_retries_are_at_most_the_configured_number(retries, face, clock):
 def test_caller_may_ask_for_other_retries_than_the_bot(clock):
     transport = FakeTransport(httpx.ConnectError("no"))
     with pytest.raises(exc.NotSent):
-        asyncio.run(bot_over(transport, clock=clock).execute(SENDS[0], retries=1))
+        asyncio.run(bot_over(transport, clock=clock).execute(ONCE[0], retries=1))
     assert len(transport.requests) == 2
 
 
 def test_success_after_failures_is_the_result(face, clock):
     failures = [httpx.ConnectError("no"), httpx.Response(429), httpx.PoolTimeout("full")]
     transport = FakeTransport(*failures, answer(msgId=MSG_ID))
-    sent = send(bot_over(transport, clock=clock), SENDS[0], face)
+    sent = send(bot_over(transport, clock=clock), ONCE[0], face)
     assert sent.msg_id == MSG_ID
     assert len(transport.requests) == 4
 
@@ -150,13 +188,13 @@ def test_success_after_failures_is_the_result(face, clock):
 def test_unsafe_failure_after_a_safe_one_ends_it(face, clock):
     transport = FakeTransport(httpx.ConnectError("no"), httpx.ReadTimeout("late"), answer(msgId=MSG_ID))
     with pytest.raises(exc.OutcomeUnknown):
-        send(bot_over(transport, clock=clock), SENDS[0], face)
+        send(bot_over(transport, clock=clock), ONCE[0], face)
     assert len(transport.requests) == 2
 
 
 def test_pauses_grow(face, clock):
     with pytest.raises(exc.NotSent):
-        send(bot_over(FakeTransport(httpx.ConnectError("no")), clock=clock), SENDS[0], face)
+        send(bot_over(FakeTransport(httpx.ConnectError("no")), clock=clock), ONCE[0], face)
     assert [low <= nap <= high for nap, (low, high) in zip(clock.naps, [(0.25, 0.5), (0.5, 1), (1, 2)], strict=True)]
 
 
@@ -164,7 +202,7 @@ def test_pauses_grow(face, clock):
 def test_rate_limited_call_is_sent_again_after_the_time_that_the_server_names(limited, face, clock):
     transport = FakeTransport(limited, answer(msgId=MSG_ID))
     started = clock.now
-    send(bot_over(transport, clock=clock), SENDS[0], face)
+    send(bot_over(transport, clock=clock), ONCE[0], face)
     assert clock.now - started == pytest.approx(7)
     assert len(transport.requests) == 2
 
@@ -175,7 +213,7 @@ def test_rate_limit_pauses_everybody_who_shares_the_limiter(headers, seconds, fa
     limited = bot_over(FakeTransport(httpx.Response(429, headers=headers)), limiter=limiter, retries=0)
     other = FakeTransport(answer(msgId=MSG_ID))
     with pytest.raises(exc.RateLimited):
-        send(limited, SENDS[0], face)
+        send(limited, ONCE[0], face)
     assert clock.naps == []
     assert limiter.try_take("d") is False
     send(bot_over(other, limiter=limiter), SendText("d", "t"), face)
@@ -195,7 +233,7 @@ def test_requests_are_charged(face, clock):
     limiter = LocalLimiter(RatePolicy(rate=5, burst=2), clock=clock)
     bot = bot_over(FakeTransport(answer(msgId=MSG_ID)), limiter=limiter)
     for _ in range(6):
-        send(bot, SENDS[0], face)
+        send(bot, ONCE[0], face)
     assert clock.naps == [pytest.approx(0.2)] * 4
 
 
@@ -203,7 +241,7 @@ def test_repeats_are_charged(face, clock):
     limiter = LocalLimiter(RatePolicy(rate=0.01, burst=1), clock=clock)
     transport = FakeTransport(httpx.ConnectError("no"), answer(msgId=MSG_ID))
     started = clock.now
-    send(bot_over(transport, limiter=limiter), SENDS[0], face)
+    send(bot_over(transport, limiter=limiter), ONCE[0], face)
     assert clock.now - started == pytest.approx(100)
 
 
@@ -211,7 +249,7 @@ def test_caller_who_has_taken_the_turn_is_not_charged_again(clock):
     limiter = LocalLimiter(RatePolicy(rate=0.01, burst=1), clock=clock)
     bot = bot_over(FakeTransport(answer(msgId=MSG_ID)), limiter=limiter)
     assert limiter.try_take("c")
-    asyncio.run(bot.execute(SENDS[0], charged=False))
+    asyncio.run(bot.execute(ONCE[0], charged=False))
     assert clock.naps == []
 
 
@@ -230,7 +268,7 @@ def test_backoff_stays_within_its_bounds(failures, first, factor, longest):
 
 
 def test_policy_gives_up_on_a_certificate():
-    assert RetryPolicy().pause(exc.TLSError("m"), SENDS[0], 1) is None
-    assert RetryPolicy().pause(exc.NotSent("m"), SENDS[0], 3) is not None
-    assert RetryPolicy().pause(exc.NotSent("m"), SENDS[0], 4) is None
-    assert RetryPolicy().pause(exc.RateLimited("m", retry_after=0.0), SENDS[0], 1) == 0.0
+    assert RetryPolicy().pause(exc.TLSError("m"), ONCE[0], 1) is None
+    assert RetryPolicy().pause(exc.NotSent("m"), ONCE[0], 3) is not None
+    assert RetryPolicy().pause(exc.NotSent("m"), ONCE[0], 4) is None
+    assert RetryPolicy().pause(exc.RateLimited("m", retry_after=0.0), ONCE[0], 1) == 0.0

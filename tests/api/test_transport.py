@@ -979,7 +979,7 @@ def test_refusal_that_waits_in_the_kernel_is_returned(run):
 
 
 def test_upload_goes_no_faster_than_the_server_reads(run):
-    go_on = None
+    go_on: Any = None
     produced = 0
     received = 0
     total = 64 * 1024 * 1024

@@ -18,18 +18,37 @@ from tests.api.fakes import API_URL, MSG_ID, TOKEN, FakeTransport, answer, bot_o
 from vkteams_bot.api import Bot, InputFile, ParseMode
 from vkteams_bot.api.methods import (
     METHODS,
+    AddChatMembers,
     AnswerCallbackQuery,
+    BlockUser,
+    CreateChat,
+    DeleteChatMembers,
     DeleteMessages,
     EditText,
+    GetBlockedUsers,
+    GetChatAdmins,
     GetChatInfo,
+    GetChatMembers,
     GetEvents,
     GetFileInfo,
     GetMe,
+    GetPendingUsers,
+    PinMessage,
+    ResolvePending,
     SendActions,
     SendFile,
     SendText,
     SendTextWithDeeplink,
     SendVoice,
+    SetChatAbout,
+    SetChatAvatar,
+    SetChatRules,
+    SetChatTitle,
+    ThreadsAdd,
+    ThreadsAutosubscribe,
+    ThreadsGetSubscribers,
+    UnblockUser,
+    UnpinMessage,
     WireError,
 )
 from vkteams_bot.api.methods.base import wire_value
@@ -97,13 +116,56 @@ BODIES: list[tuple[Any, str]] = [
     (SendActions("c", "typing"), "chatId=c&actions=typing"),
     (SendActions("c"), "chatId=c&actions="),
     (GetFileInfo("Z9"), "fileId=Z9"),
+    (CreateChat("Отдел"), "name=%D0%9E%D1%82%D0%B4%D0%B5%D0%BB"),
+    (
+        CreateChat(
+            "News",
+            about="a & b",
+            rules="r",
+            members=["user@company.ru", "747432131"],
+            public=True,
+            default_role="readonly",
+            join_moderation=False,
+        ),
+        "name=News&about=a+%26+b&rules=r"
+        "&members=%5B%7B%22sn%22%3A%22user%40company.ru%22%7D%2C%7B%22sn%22%3A%22747432131%22%7D%5D"
+        "&public=true&defaultRole=readonly&joinModeration=false",
+    ),
+    (SetChatTitle("c", "Новое"), "chatId=c&title=%D0%9D%D0%BE%D0%B2%D0%BE%D0%B5"),
+    (SetChatAbout("c", "x"), "chatId=c&about=x"),
+    (SetChatAbout("c", ""), "chatId=c&about="),
+    (SetChatRules("c", "1. No\n2. No"), "chatId=c&rules=1.+No%0A2.+No"),
+    (PinMessage("c", MSG_ID), f"chatId=c&msgId={MSG_ID}"),
+    (UnpinMessage("c", 7), "chatId=c&msgId=7"),
+    (GetChatAdmins("681869378@chat.agent"), "chatId=681869378%40chat.agent"),
+    (GetChatMembers("c"), "chatId=c"),
+    (GetChatMembers("c", "1a2b+3/c="), "chatId=c&cursor=1a2b%2B3%2Fc%3D"),
+    (GetBlockedUsers("c"), "chatId=c"),
+    (GetPendingUsers("c"), "chatId=c"),
+    (AddChatMembers("c", ["a@b"]), "chatId=c&members=%5B%7B%22sn%22%3A%22a%40b%22%7D%5D"),
+    (DeleteChatMembers("c", ("1", "2")), "chatId=c&members=%5B%7B%22sn%22%3A%221%22%7D%2C%7B%22sn%22%3A%222%22%7D%5D"),
+    (BlockUser("c", "a@b"), "chatId=c&userId=a%40b"),
+    (BlockUser("c", "a@b", del_last_messages=True), "chatId=c&userId=a%40b&delLastMessages=true"),
+    (UnblockUser("c", "a@b"), "chatId=c&userId=a%40b"),
+    (ResolvePending("c", True, user_id="a@b"), "chatId=c&approve=true&userId=a%40b"),
+    (ResolvePending("c", False, everyone=True), "chatId=c&approve=false&everyone=true"),
+    (ResolvePending("c", True, user_id="1", everyone=False), "chatId=c&approve=true&userId=1&everyone=false"),
+    (ThreadsAdd("c", MSG_ID), f"chatId=c&msgId={MSG_ID}"),
+    (ThreadsGetSubscribers("t", page_size=50), "threadId=t&pageSize=50"),
+    (ThreadsGetSubscribers("t", cursor="MTAw"), "threadId=t&cursor=MTAw"),
+    (ThreadsAutosubscribe("c", True), "chatId=c&enable=true"),
+    (ThreadsAutosubscribe("c", False, with_existing=True), "chatId=c&enable=false&withExisting=true"),
 ]
-ANY_RESULT = answer(msgId=MSG_ID, userId="1", type="private", events=[], size=1, filename="f", url="u")
+UPLOADS_ONLY = {"chats/avatar/set"}
+ANY_RESULT = answer(
+    msgId=MSG_ID, userId="1", type="private", events=[], size=1, filename="f", url="u", sn="1@chat.agent",
+    admins=[], members=[], users=[], threadId="2@chat.agent", subscribers=[],
+)  # fmt: skip
 
 
 def test_every_method_has_a_body_here():
-    assert {method.path for method, _ in BODIES} == set(METHODS)
-    assert len(METHODS) >= 12
+    assert {method.path for method, _ in BODIES} == set(METHODS) - UPLOADS_ONLY
+    assert len(METHODS) >= 31
 
 
 @pytest.mark.parametrize(("method", "fields"), BODIES, ids=lambda value: getattr(value, "path", None))
@@ -131,7 +193,7 @@ def test_body_is_what_a_server_reads_back(method, fields):
         for name, value in type(method).from_wire(wire).params().items()
     }
     assert {name: texts for name, texts in again.items() if texts} == {
-        name: texts for name, texts in wire.items() if (texts and texts != [""]) or name in ("text", "actions")
+        name: texts for name, texts in wire.items() if (texts and texts != [""]) or name in ("text", "actions", "about")
     }
 
 
@@ -162,6 +224,36 @@ def test_json_parameters_are_compact_and_camel_case():
         "unordered_list": one,
         "quote": one,
     }
+
+
+def test_members_are_an_array_of_objects_with_sn():
+    assert AddChatMembers("c", ["й@b", 'quo"te']).params()["members"] == '[{"sn":"й@b"},{"sn":"quo\\"te"}]'
+
+
+@pytest.mark.parametrize(
+    ("make", "problem"),
+    [
+        (lambda bot: bot.add_chat_members("c", []), "members: Value should have at least 1 item"),
+        (lambda bot: bot.add_chat_members("c", [1]), "members: Input should be a valid string"),
+        (lambda bot: bot.add_chat_members("c", "a@b"), "members: give a list of user ids"),
+        (lambda bot: bot.create_chat("c", members=[{"sn": "x"}]), "members: Input should be a valid string"),
+        (
+            lambda bot: bot.create_chat("c", default_role="moder"),
+            "default_role: Input should be 'member' or 'readonly'",
+        ),
+        (lambda bot: bot.resolve_pending("c", True), "exactly one of user_id and everyone"),
+        (lambda bot: bot.resolve_pending("c", True, everyone=False), "exactly one of user_id and everyone"),
+        (lambda bot: bot.resolve_pending("c", True, user_id="1", everyone=True), "exactly one of user_id and everyone"),
+        (lambda bot: bot.threads_get_subscribers("t"), "give page_size, cursor, or both"),
+        (lambda bot: bot.set_chat_avatar("c"), "file: Field required"),
+    ],
+)
+def test_what_servers_would_refuse_is_refused_at_once(make, problem):
+    transport = FakeTransport(ANY_RESULT)
+    with pytest.raises(InvalidCall) as raised:
+        make(bot_over(transport))
+    assert problem in str(raised.value)
+    assert transport.requests == []
 
 
 def test_builder_is_accepted_for_a_keyboard():
@@ -267,6 +359,25 @@ def test_upload_is_a_multipart_body_with_all_parameters(make, face, tmp_path):
     assert request.headers["content-length"] == str(len(body))
     assert TOKEN not in str(request.headers)
     assert sent.file_id == "Z1"
+
+
+def test_avatar_is_uploaded_as_the_part_image(face):
+    transport = FakeTransport(answer())
+    method = SetChatAvatar("681869378@chat.agent", InputFile(b"\x89PNG", filename="logo.png"))
+    assert send(bot_over(transport), method, face) is True
+    (request,), (body,) = transport.requests, transport.bodies
+    assert (request.method, str(request.url)) == ("POST", f"{API_URL}/chats/avatar/set")
+    assert multipart(request, body) == [
+        ("chatId", None, b"681869378@chat.agent"),
+        ("token", None, TOKEN.encode()),
+        ("image", "logo.png", b"\x89PNG"),
+    ]
+
+
+def test_every_upload_is_tested_here():
+    assert {path for path, method in METHODS.items() if method.upload_part} == {
+        SendFile.path, SendVoice.path, SetChatAvatar.path,
+    }  # fmt: skip
 
 
 def test_bytes_are_uploaded_under_their_name(face):
@@ -405,6 +516,23 @@ FIELDS = {
     "parent_topic": st.none() | topics,
     "inline_keyboard_markup": st.none() | keyboards,
     "parse_mode": st.none() | st.sampled_from(ParseMode),
+    "name": texts,
+    "title": texts,
+    "about": texts,
+    "rules": texts,
+    "members": st.lists(texts, min_size=1, max_size=3).map(tuple),
+    "public": st.none() | st.booleans(),
+    "default_role": st.none() | st.sampled_from(["member", "readonly"]),
+    "join_moderation": st.none() | st.booleans(),
+    "cursor": st.none() | texts,
+    "user_id": texts,
+    "del_last_messages": st.none() | st.booleans(),
+    "approve": st.booleans(),
+    "everyone": st.none() | st.just(False),
+    "thread_id": texts,
+    "page_size": st.integers(1, 1000),
+    "enable": st.booleans(),
+    "with_existing": st.none() | st.booleans(),
 }
 
 
@@ -413,16 +541,22 @@ def method_values(draw):
     """A method whose every field is drawn, in the form that from_wire gives: ids as text, no list of one."""
     kind: Any = METHODS[draw(st.sampled_from(sorted(METHODS)))]
     names = [field.name for field in dataclasses.fields(kind)]
-    by_hand = {"format", "file", "file_id"} if "file" in names else {"format"}
+    by_hand = {"format", "file"} | ({"file_id"} if "file" in names else set())
     strategies = {name: FIELDS[name] for name in names if name not in by_hand}
     if kind is DeleteMessages:
         strategies["msg_id"] = id_lists
     if kind is AnswerCallbackQuery:
         strategies["text"] = st.none() | texts
+    if kind is CreateChat:
+        strategies |= {name: st.none() | strategies[name] for name in ("about", "rules", "members")}
     values = {name: draw(strategy) for name, strategy in strategies.items()}
+    if kind is ResolvePending and draw(st.booleans()):
+        values |= {"user_id": None, "everyone": True}
     if "format" in names and values["parse_mode"] is None:
         values["format"] = draw(st.none() | formats)
-    if "file" in names:
+    if "file_id" not in names and "file" in names:
+        values["file"] = draw(files)
+    elif "file" in names:
         values |= draw(st.fixed_dictionaries({"file": files}) | st.fixed_dictionaries({"file_id": texts}))
     return kind(**values)
 
@@ -474,12 +608,29 @@ def test_any_parameters_make_a_method_or_a_wire_error(path, params):
         ),
         ("messages/sendFile", {"chatId": ["c"]}, "Bad request"),
         ("events/get", {"lastEventId": ["one"]}, "Bad request"),
+        ("chats/members/add", {"chatId": ["c"]}, "Missing required parameter 'members'"),
+        ("chats/members/add", {"chatId": ["c"], "members": ["[{}]"]}, "Bad request"),
+        ("chats/members/add", {"chatId": ["c"], "members": ['["a@b"]']}, "Bad request"),
+        ("chats/members/add", {"chatId": ["c"], "members": ["a@b"]}, "Bad request"),
+        ("chats/members/add", {"chatId": ["c"], "members": ["[" * 99999]}, "Bad request"),
+        ("chats/resolvePending", {"chatId": ["c"], "approve": ["true"], "everyone": ["false"]}, "Bad request"),
+        ("chats/resolvePending", {"chatId": ["c"], "userId": ["1"]}, "Missing required parameter 'approve'"),
+        ("chats/avatar/set", {"chatId": ["c"]}, "Bad request"),
+        ("threads/subscribers/get", {"threadId": ["t"], "cursor": [""]}, "Bad request"),
+        ("threads/autosubscribe", {"chatId": ["c"], "enable": ["maybe"]}, "Bad request"),
     ],
 )
 def test_parameters_that_make_no_method(path, params, problem):
     with pytest.raises(WireError) as raised:
         METHODS[path].from_wire(params)
     assert str(raised.value) == problem
+
+
+def test_bot_python_sends_an_empty_user_id_beside_everyone():
+    wire = {"chatId": ["c"], "approve": ["true"], "userId": [""], "everyone": ["true"]}
+    assert ResolvePending.from_wire(wire) == ResolvePending("c", True, everyone=True)
+    wire |= {"userId": ["1"], "everyone": ["false"]}
+    assert ResolvePending.from_wire(wire) == ResolvePending("c", True, user_id="1", everyone=False)
 
 
 def test_empty_text_counts_as_absent():

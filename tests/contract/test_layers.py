@@ -52,7 +52,7 @@ def layer_of(module: str) -> str:
 
 def imports(path: Path, package: str) -> set[str]:
     """Every import in the file, lazy and typing-only ones included."""
-    found = set()
+    found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)

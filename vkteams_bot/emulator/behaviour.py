@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 from pydantic.dataclasses import dataclass
 
 from vkteams_bot.emulator.refusal import Refusal
@@ -37,6 +37,24 @@ class Behaviour:
 
     files_need_token: bool = False
     """Downloads want `?token=`, with a literal colon: `%3A` gives HTTP 500."""
+
+    private_methods: bool = True
+    """False: chats/createChat and chats/members/add are `Method not allowed`, as without the administrator's leave."""
+
+    threads: bool = True
+    """False: an older server, to which threads/* is an `Unknown method`."""
+
+    changed_chat_info: bool = True
+    """A new title, description, set of rules or picture gives a changedChatInfo."""
+
+    echo_changes: bool = True
+    """Members, pins and chat info that a bot changed itself give it an event, too; its own messages never do."""
+
+    own_membership: bool = True
+    """A bot hears of its own joining and leaving."""
+
+    pinned_from: Literal["author", "pinner"] = "author"
+    members_page_size: Annotated[int, Field(ge=1)] = 100
 
     def changed(self, changes: Mapping[str, Any]) -> Self:
         """A copy with these switches; text is converted. Raises Refusal that names the wrong one."""

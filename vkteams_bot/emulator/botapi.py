@@ -64,7 +64,8 @@ class BotApi:
         self, request: Request, path: str, params: Params, uploads: Sequence[Upload]
     ) -> Answer | Awaitable[Answer]:
         endpoint = ENDPOINTS.get(path)
-        if endpoint is None:
+        behaviour = self._world.behaviour
+        if endpoint is None or (path.startswith("threads/") and not behaviour.threads):
             raise Refusal("Unknown method")
         token = next(filter(None, params.get("token", ())), None)
         if token is None:
@@ -72,12 +73,16 @@ class BotApi:
         bot = self._world.bots.get(token)
         if bot is None:
             raise Refusal("Invalid token")
+        if endpoint.private and not behaviour.private_methods:
+            raise Refusal("Method not allowed")
         if "requestId" in params:  # as vkworkspace spells it
             params.setdefault("request-id", params["requestId"])
         method = endpoint.method
         file = None
         if method.upload_part is not None:
-            file = _file(method.upload_part, params, uploads, request.header(b"content-type").startswith("multipart/"))
+            by_id = params.get("fileId", ()) if "file_id" in method.wire_names else None
+            multipart = request.header(b"content-type").startswith("multipart/")
+            file = _file(method.upload_part, uploads, by_id, multipart=multipart)
         if method.upload_part is not None or path == "files/getInfo":
             self._world.base_url = request.origin
         try:
@@ -136,10 +141,13 @@ def _refused(description: str) -> Answer:
     return {"ok": False, "description": description}
 
 
-def _file(name: str, params: Params, uploads: Sequence[Upload], multipart: bool) -> InputFile | None:
+def _file(name: str, uploads: Sequence[Upload], by_id: Sequence[str] | None, *, multipart: bool) -> InputFile | None:
+    """The upload; None for a file that is named by its id (`by_id` is None where that cannot be). Raises Refusal."""
     upload = next((upload for upload in uploads if upload.name == name), None)
     if upload is not None:
         return InputFile(upload.content, filename=upload.filename or "file")
-    if not any(params.get("fileId", ())):
-        raise Refusal("Invalid file" if multipart else "Missing required parameter 'fileId'")
+    if by_id is None or (multipart and not any(by_id)):
+        raise Refusal("Invalid file")
+    if not any(by_id):
+        raise Refusal("Missing required parameter 'fileId'")
     return None

@@ -16,7 +16,10 @@ KEPT_MESSAGES = 10_000
 
 @dataclass(slots=True, kw_only=True)
 class Chat:
-    """A private chat has the id of its person. `parent` names the message under which a thread hangs."""
+    """A private chat has the id of its person. `parent` names the message under which a thread hangs.
+
+    A thread that was opened shares `members`, `admins` and `bots` with the chat under which it hangs.
+    """
 
     chat_id: str
     type: ChatType
@@ -28,7 +31,15 @@ class Chat:
     about: str | None = None
     rules: str | None = None
     public: bool = False
+    join_moderation: bool = False
+    photo: str | None = None
+    pending: dict[str, User] = field(default_factory=dict)
+    blocked: dict[str, User] = field(default_factory=dict)
+    pinned: set[str] = field(default_factory=set)
+    autosubscribed: set[str] = field(default_factory=set)
     parent: dict[str, Any] | None = None
+    comments: bool = False
+    subscribers: dict[str, None] = field(default_factory=dict)
     messages: OrderedDict[str, Message] = field(default_factory=OrderedDict)
 
     def reference(self) -> dict[str, Any]:
@@ -42,7 +53,14 @@ class Chat:
         profile: dict[str, Any] = {"type": self.type, "title": self.title, "public": self.public}
         profile |= {key: value for key, value in (("about", self.about), ("rules", self.rules)) if value}
         number = self.chat_id.partition("@")[0]
-        return {**profile, "inviteLink": f"https://example.com/chat/{number}", "joinModeration": False}
+        invite_link = f"https://example.com/chat/{number}"
+        return {**profile, "inviteLink": invite_link, "joinModeration": self.join_moderation}
+
+    def hearers(self) -> list[BotAccount]:
+        """The bots that get its events: of a thread those that subscribed, of comments in a channel all."""
+        if self.parent is None or self.comments:
+            return self.bots
+        return [bot for bot in self.bots if bot.user_id in self.subscribers]
 
     def keep(self, message: Message) -> None:
         """Add a message; beyond 10 000 the oldest is forgotten."""
@@ -76,14 +94,14 @@ class Chat:
         return ChatView(
             id=peer.user_id if peer else self.chat_id,
             type=self.type,
-            title=peer.name if peer else self.title,
+            title=peer.name if peer else self.title or self.chat_id,
             members=[member.reference() for member in self.members.values()],
             last_message=last.seen() if last else None,
         )
 
     def people(self) -> set[str]:
         """Ids of the members that are persons."""
-        return self.members.keys() - {bot.user_id for bot in self.bots}
+        return {user_id for user_id, user in self.members.items() if not user.is_bot}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

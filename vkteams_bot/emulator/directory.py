@@ -26,6 +26,9 @@ class Directory:
         self._bots_by_id: dict[str, BotAccount] = {}
         self._groups: dict[str, Chat] = {}
         self._private: dict[tuple[str, str], Chat] = {}
+        self._threads: dict[tuple[str, str], Chat] = {}
+        self.add_errors: dict[str, str] = {}
+        """People who cannot be added to a chat, and the error that chats/members/add gives."""
 
     def add_bot(
         self, token: str, first_event_id: int, *, first_name: str | None = None, nick: str | None = None
@@ -71,19 +74,59 @@ class Directory:
         if not chat_id.endswith("@chat.agent"):
             raise Refusal("the id of a group or channel ends in @chat.agent")
         people = {user_id: self.face(user_id) for user_id in [*admins, *members]}
+        root = _root(more.get("parent"))
+        if root in self._threads:
+            raise Refusal(f"the message {root[1]} has a thread")
         chat = Chat(chat_id=chat_id, type=kind, title=title, members=people, admins=set(admins), **more)
         chat.creator = next(iter(admins), None)
         chat.bots = [self._bots_by_id[user_id] for user_id in people if user_id in self._bots_by_id]
         self._groups[chat_id] = chat
+        if root is not None:
+            chat.subscribers = dict.fromkeys(people)
+            self._threads[root] = chat
         return chat
+
+    def thread(self, chat: Chat, msg_id: str) -> Chat | None:
+        """The thread under a message, if there is one."""
+        return self._threads.get((chat.chat_id, msg_id))
+
+    def threads(self, chat: Chat) -> list[Chat]:
+        """Every thread of a chat."""
+        return [thread for (chat_id, _), thread in self._threads.items() if chat_id == chat.chat_id]
+
+    def add_thread(self, chat: Chat, msg_id: str) -> Chat:
+        """Open a thread, which has the people of the chat."""
+        parent = {"chatId": chat.chat_id, "messageId": int(msg_id), "type": "message"}
+        thread = self.add_group(None, "group", "", (), (), parent=parent, comments=chat.type == "channel")
+        thread.members, thread.admins, thread.bots = chat.members, chat.admins, chat.bots
+        return thread
 
     def join(self, chat: Chat, user_id: str, *, admin: bool = False) -> None:
         """Make a person or bot a member. Raises Refusal."""
-        chat.members[user_id] = self.face(user_id)
-        if user_id in self._bots_by_id:
+        user = self.face(user_id)
+        if user_id in self._bots_by_id and user_id not in chat.members:
             chat.bots.append(self._bots_by_id[user_id])
+        chat.members[user_id] = user
+        chat.pending.pop(user_id, None)
         if admin:
             chat.admins.add(user_id)
+
+    def leave(self, chat: Chat, user_id: str) -> None:
+        """Make a member none."""
+        chat.members.pop(user_id, None)
+        chat.admins.discard(user_id)
+        chat.autosubscribed.discard(user_id)
+        if user_id in self._bots_by_id and self._bots_by_id[user_id] in chat.bots:
+            chat.bots.remove(self._bots_by_id[user_id])
+        for thread in self.threads(chat):
+            thread.subscribers.pop(user_id, None)
+
+    def group(self, chat_id: str) -> Chat:
+        """A group, channel or thread. Raises Refusal."""
+        try:
+            return self._groups[chat_id]
+        except KeyError:
+            raise Refusal(f"there is no chat {chat_id}") from None
 
     def face(self, user_id: str) -> User:
         """A person or bot by id. Raises Refusal."""
@@ -135,9 +178,7 @@ class Directory:
         bot = self._bots_by_id.get(chat_id)
         if bot is not None:
             return self.private(bot, user_id)
-        chat = self._groups.get(chat_id)
-        if chat is None:
-            raise Refusal(f"there is no chat {chat_id}")
+        chat = self.group(chat_id)
         if user_id not in chat.members:
             raise Refusal(f"{user_id} is not a member of {chat_id}")
         return chat
@@ -168,3 +209,10 @@ class Directory:
         self.users.clear()
         self._groups.clear()
         self._private.clear()
+        self._threads.clear()
+        self.add_errors.clear()
+
+
+def _root(parent: dict[str, Any] | None) -> tuple[str, str] | None:
+    """Chat and message under which a thread hangs."""
+    return None if parent is None else (str(parent.get("chatId")), str(parent.get("messageId")))

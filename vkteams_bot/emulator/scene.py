@@ -124,10 +124,10 @@ class Scene:
         admins: Iterable[str] = (),
         *,
         chat_id: str | None = None,
-        parent: dict[str, Any] | None = None,
+        **more: Any,
     ) -> Chat:
-        """Add a group or channel with these people and bots, by their user ids."""
-        chat = self.directory.add_group(chat_id, kind, title, members, admins, parent=parent)
+        """Add a group or channel with these people and bots, by their user ids; `more` is of Chat."""
+        chat = self.directory.add_group(chat_id, kind, title, members, admins, **more)
         self._tell("chats", chat)
         return chat
 
@@ -152,6 +152,8 @@ class Scene:
             keyboard=keyboard or None,
         )
         chat.keep(message)
+        if chat.parent is not None and not sender.is_bot:
+            chat.subscribers[sender.user_id] = None
         self._report("newMessage", chat, message)
         self._tell("message", chat, message.seen)
         return message
@@ -168,6 +170,7 @@ class Scene:
     def remove(self, chat: Chat, message: Message) -> None:
         """Delete a message. Bots hear of it in private chats only, and not of what they deleted themselves."""
         message.deleted = True
+        chat.pinned.discard(message.msg_id)
         self._tell("deleted", chat, lambda: {"msgId": message.msg_id})
 
     def act(self, chat: Chat, who: User, actions: Sequence[str]) -> None:
@@ -182,7 +185,7 @@ class Scene:
 
     def _report(self, kind: str, chat: Chat, message: Message) -> None:
         payload = None
-        for bot in chat.bots:
+        for bot in chat.hearers():
             if bot.user_id != message.sender.user_id:
                 payload = payload or chat.payload(message, parent_topic=self.behaviour.parent_topic)
                 bot.queue.put(kind, payload)

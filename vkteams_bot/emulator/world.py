@@ -1,23 +1,25 @@
-"""World: the scene, and what people do on it.
+"""World: the scene with its groups, and what people do on it.
 
 One event loop owns a world; no method may be called from another thread.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from vkteams_bot.emulator.chat import Chat, ChatView
+from vkteams_bot.emulator.groups import Failure, Groups
 from vkteams_bot.emulator.message import Message, Part, Ranges
 from vkteams_bot.emulator.people import User
 from vkteams_bot.emulator.query import Query
 from vkteams_bot.emulator.refusal import Refusal
-from vkteams_bot.emulator.scene import DEFAULT_GROUP, DEFAULT_TOKEN, Scene
+from vkteams_bot.emulator.scene import DEFAULT_GROUP, DEFAULT_TOKEN
 
 __all__ = ["DEFAULT_GROUP", "DEFAULT_TOKEN", "World"]
 
 
-class World(Scene):
+class World(Groups):
     """What people do. They name a private chat by the bot's user id; whatever they may not do raises Refusal."""
 
     def chats_of(self, user_id: str) -> list[ChatView]:
@@ -80,6 +82,60 @@ class World(Scene):
             if self.behaviour.ghost_twin:
                 ghost = {**gone, "from": message.sender.reference(), "timestamp": message.timestamp}
                 chat.bots[0].queue.put("newMessage", {**ghost, "editedTimestamp": self.now()})
+
+    def join(self, chat_id: str, user_ids: Sequence[str], by: str | None = None) -> list[Failure]:
+        """People come into a chat, or `by` a member are added. Returns who was not, and why, also who now waits."""
+        chat = self._group(chat_id)
+        return self.invite(chat, [self.directory.face(user_id).user_id for user_id in user_ids], self._member(chat, by))
+
+    def leave(self, chat_id: str, user_ids: Sequence[str], by: str | None = None) -> None:
+        """People leave a chat, or `by` an admin are removed."""
+        chat = self._group(chat_id)
+        if by is not None and by not in chat.admins:
+            raise Refusal(f"{by} is not an admin of {chat_id}")
+        self.expel(chat, user_ids, self._member(chat, by))
+
+    def set_admins(self, chat_id: str, user_ids: Sequence[str], *, admin: bool) -> None:
+        """Members become admins, or are no longer. Bots do not hear of it."""
+        chat = self._group(chat_id)
+        for user_id in user_ids:
+            self._member(chat, user_id)
+        if admin:
+            chat.admins.update(user_ids)
+        elif chat.creator in user_ids:
+            raise Refusal(f"{chat.creator} is the creator of {chat_id}")
+        else:
+            chat.admins.difference_update(user_ids)
+
+    def set_pinned(self, user_id: str, chat_id: str, msg_id: str, *, pinned: bool) -> None:
+        """Pin a message of a group, or unpin it, as an admin."""
+        chat = self._group(chat_id)
+        if user_id not in chat.admins:
+            raise Refusal(f"{user_id} is not an admin of {chat_id}")
+        message, by = chat.find(msg_id), chat.members[user_id]
+        if pinned:
+            self.pin(chat, message, by)
+        else:
+            self.unpin(chat, message, by)
+
+    def open_thread(self, user_id: str, chat_id: str, msg_id: str) -> str:
+        """The chat id of the thread under a message, which is made if there is none."""
+        chat = self._group(chat_id)
+        self._member(chat, user_id)
+        thread = self.thread_under(chat, chat.find(msg_id))
+        thread.subscribers[user_id] = None
+        return thread.chat_id
+
+    def _group(self, chat_id: str) -> Chat:
+        chat = self.directory.group(chat_id)
+        if chat.parent is not None:
+            raise Refusal(f"{chat_id} is a thread")
+        return chat
+
+    def _member(self, chat: Chat, user_id: str | None) -> User | None:
+        if user_id is not None and user_id not in chat.members:
+            raise Refusal(f"{user_id} is not a member of {chat.chat_id}")
+        return None if user_id is None else chat.members[user_id]
 
     def _person(self, user_id: str) -> User:
         try:

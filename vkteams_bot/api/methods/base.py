@@ -97,14 +97,14 @@ class Method(Generic[R]):
 
 
 def wire_value(value: Any) -> str | list[str]:
-    """One parameter as text. Sequences become a repeated key, objects their JSON text."""
+    """One parameter as text. What has `wire()` becomes its JSON text, any other sequence a repeated key."""
     if isinstance(value, str):
         return str(value)
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int):
         return str(value)
-    if isinstance(value, tuple | list):
+    if isinstance(value, tuple | list) and not hasattr(value, "wire"):
         return [str(item) for item in value]
     text: str = value.wire()
     return text

@@ -12,6 +12,18 @@ from vkteams_bot.api.types.events import (
     decode_event,
 )
 from vkteams_bot.api.types.formatting import Format, LinkRange, ParseMode, PreRange, Range
+from vkteams_bot.api.types.members import (
+    AddedMembers,
+    ChatAdmin,
+    ChatAdmins,
+    ChatMember,
+    ChatMembers,
+    ChatUser,
+    ChatUsers,
+    CreatedChat,
+    MemberFailure,
+    MemberWalk,
+)
 from vkteams_bot.api.types.messages import (
     ChatEvent,
     DeletedMessage,
@@ -37,15 +49,24 @@ from vkteams_bot.api.types.parts import (
     VoicePayload,
 )
 from vkteams_bot.api.types.results import FileInfo, SentMessage
+from vkteams_bot.api.types.threads import SubscriberState, Thread, ThreadAnswer, ThreadSubscriber, ThreadSubscribers
 
 __all__ = [
+    "AddedMembers",
     "BotInfo",
     "CallbackQuery",
     "ChangedChatInfo",
     "Chat",
+    "ChatAdmin",
+    "ChatAdmins",
     "ChatEvent",
     "ChatInfo",
+    "ChatMember",
+    "ChatMembers",
     "ChatType",
+    "ChatUser",
+    "ChatUsers",
+    "CreatedChat",
     "DeletedMessage",
     "EditedMessage",
     "Event",
@@ -58,6 +79,8 @@ __all__ = [
     "KeyboardPart",
     "LeftChatMembers",
     "LinkRange",
+    "MemberFailure",
+    "MemberWalk",
     "MentionPart",
     "Message",
     "NewChatMembers",
@@ -74,6 +97,11 @@ __all__ = [
     "SentMessage",
     "StickerPart",
     "StickerPayload",
+    "SubscriberState",
+    "Thread",
+    "ThreadAnswer",
+    "ThreadSubscriber",
+    "ThreadSubscribers",
     "UnknownPart",
     "UnpinnedMessage",
     "User",

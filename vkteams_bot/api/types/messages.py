@@ -25,6 +25,7 @@ from vkteams_bot.api.types.parts import (
 )
 from vkteams_bot.api.types.results import SentMessage
 from vkteams_bot.api.types.sending import Sendable, SendOptions, TextOptions
+from vkteams_bot.api.types.threads import ThreadAnswer
 from vkteams_bot.keyboards import InlineKeyboardMarkup
 
 MsgId = Annotated[str, Field(min_length=1, max_length=64)]
@@ -133,6 +134,16 @@ class Message(ChatEvent):
         options["reply_msg_id"] = self.msg_id
         return self.answer(text, **options)
 
+    def answer_thread(self, text: str, **options: Unpack[SendOptions]) -> ThreadAnswer:
+        """Answer in the thread under this message, made if there is none; a message of a thread: in that thread.
+
+        Await it or `.send()` it: it cannot be returned from a handler.
+        """
+        answer = self.answer(text, **options)
+        add = None if self.is_thread_message else self.bot.threads_add(self.chat.chat_id, self.msg_id)
+        # Some servers do not say that a message is in a thread, but refuse a thread there. Threads have no title.
+        return ThreadAnswer(self.bot, add, answer, fall_back=not self.chat.title)
+
     def edit_text(self, text: str, **options: Unpack[TextOptions]) -> Sendable[bool]:
         """Change the text; servers accept this for the bot's own messages only."""
         result: Sendable[bool] = self.bot.edit_text(self.chat.chat_id, self.msg_id, text, **options)
@@ -140,6 +151,14 @@ class Message(ChatEvent):
 
     def delete(self) -> Sendable[bool]:
         result: Sendable[bool] = self.bot.delete_messages(self.chat.chat_id, self.msg_id)
+        return result
+
+    def pin(self) -> Sendable[bool]:
+        result: Sendable[bool] = self.bot.pin_message(self.chat.chat_id, self.msg_id)
+        return result
+
+    def unpin(self) -> Sendable[bool]:
+        result: Sendable[bool] = self.bot.unpin_message(self.chat.chat_id, self.msg_id)
         return result
 
 

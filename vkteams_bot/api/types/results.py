@@ -37,6 +37,11 @@ class SentMessage(BoundObject):
         result: Sendable[bool] = self.bot.delete_messages(self.chat_id, self.msg_id)
         return result
 
+    def pin(self) -> Sendable[bool]:
+        """Servers may refuse this at once after the send: then try again after a second."""
+        result: Sendable[bool] = self.bot.pin_message(self.chat_id, self.msg_id)
+        return result
+
 
 class FileInfo(WireObject):
     """Answer of `files/getInfo`. `url` is temporary; `type` is free text."""

@@ -13,10 +13,13 @@ from vkteams_bot.emulator.control.forms import (
     Deletion,
     Edit,
     InChat,
+    Membership,
     NewCallback,
     NewChat,
     NewMessage,
+    NewThread,
     NewUser,
+    Pin,
     RawEvents,
     read,
 )
@@ -37,6 +40,9 @@ class Control:
         self._posts: dict[str, Callable[[Any], Answer]] = {
             "users": self._users,
             "chats": self._chats,
+            "members": self._members,
+            "pins": self._pins,
+            "threads": self._threads,
             "messages": self._messages,
             "edits": self._edits,
             "deletions": self._deletions,
@@ -107,6 +113,10 @@ class Control:
     def _users(self, body: Any) -> Answer:
         for user in read(list[NewUser], body if isinstance(body, list) else [body]):
             self._world.add_user(user.user_id, user.first_name or user.user_id, user.last_name, user.nick)
+            if user.add_error is None:
+                self._world.directory.add_errors.pop(user.user_id, None)
+            else:
+                self._world.directory.add_errors[user.user_id] = user.add_error
         return {}
 
     def _chats(self, body: Any) -> Answer:
@@ -115,10 +125,28 @@ class Control:
         bot_ids = {bot.user_id for bot in self._world.bots.values()}
         if new.with_bot and not bot_ids.intersection([*members, *new.admins]):
             members.append(self._bot(None).user_id)
+        more = new.model_dump(include={"about", "rules", "public", "join_moderation"})
         chat = self._world.create_chat(
-            new.type, new.title, members, new.admins, chat_id=new.chat_id, parent=new.parent_topic
+            new.type, new.title, members, new.admins, chat_id=new.chat_id, parent=new.parent_topic, **more
         )
         return {"chatId": chat.chat_id}
+
+    def _members(self, body: Any) -> Answer:
+        change = read(Membership, body)
+        failures = self._world.join(change.chat_id, change.add, change.by)
+        self._world.leave(change.chat_id, change.remove, change.by)
+        self._world.set_admins(change.chat_id, change.admins, admin=True)
+        self._world.set_admins(change.chat_id, change.not_admins, admin=False)
+        return {"failures": failures}
+
+    def _pins(self, body: Any) -> Answer:
+        pin = read(Pin, body)
+        self._world.set_pinned(pin.by, pin.chat_id, pin.msg_id, pinned=pin.pinned)
+        return {}
+
+    def _threads(self, body: Any) -> Answer:
+        new = read(NewThread, body)
+        return {"chatId": self._world.open_thread(new.by, new.chat_id, new.msg_id)}
 
     def _messages(self, body: Any) -> Answer:
         if not isinstance(body, list):

@@ -11,16 +11,30 @@ from vkteams_bot.emulator.refusal import Refusal
 
 T = TypeVar("T")
 
+AddError = Literal[
+    "user_waiting_for_approve",
+    "user_must_join_by_link",
+    "user_blocked_confirmation_required",
+    "user_must_be_added_by_admin",
+    "user_already_added",
+    "bot_setjoingroups_false",
+    "user_captcha",
+    "user_not_found",
+]
+
 
 class Form(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
 
 
 class NewUser(Form):
+    """`addError`: whoever adds this person to a chat is told this, and nothing is done."""
+
     user_id: str
     first_name: str | None = None
     last_name: str | None = None
     nick: str | None = None
+    add_error: AddError | None = None
 
 
 class NewChat(Form):
@@ -31,8 +45,33 @@ class NewChat(Form):
     title: str = ""
     members: list[str] = []
     admins: list[str] = []
+    about: str | None = None
+    rules: str | None = None
+    public: bool = False
+    join_moderation: bool = False
     parent_topic: dict[str, Any] | None = None
     with_bot: bool = True
+
+
+class Membership(Form):
+    """Without `from` the people come and go by themselves. `admins` and `notAdmins` are roles of members."""
+
+    chat_id: str
+    add: list[str] = []
+    remove: list[str] = []
+    admins: list[str] = []
+    not_admins: list[str] = []
+    by: str | None = Field(default=None, alias="from")
+
+
+class NewThread(Form):
+    chat_id: str
+    msg_id: str
+    by: str = Field(alias="from")
+
+
+class Pin(NewThread):
+    pinned: bool = True
 
 
 class InChat(Form):

@@ -1,6 +1,18 @@
 """What each method of the Bot API does to the world, by its path."""
 
-from vkteams_bot.emulator.endpoints import chats, events, files, messages, profile
+from vkteams_bot.emulator.endpoints import chats, events, files, members, messages, profile, threads
 from vkteams_bot.emulator.endpoints.registry import ENDPOINTS, Answer, Endpoint, serves
 
-__all__ = ["ENDPOINTS", "Answer", "Endpoint", "chats", "events", "files", "messages", "profile", "serves"]
+__all__ = [
+    "ENDPOINTS",
+    "Answer",
+    "Endpoint",
+    "chats",
+    "events",
+    "files",
+    "members",
+    "messages",
+    "profile",
+    "serves",
+    "threads",
+]

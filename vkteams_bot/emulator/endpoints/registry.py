@@ -24,17 +24,18 @@ F = TypeVar("F", bound=Callable[..., Answer | Awaitable[Answer]])
 class Endpoint:
     method: type[Method[Any]]
     serve: Callable[[World, BotAccount, Any], Answer | Awaitable[Answer]]
+    private: bool = False
 
 
 ENDPOINTS: dict[str, Endpoint] = {}
 """Every endpoint by its path; a path that is not here is an `Unknown method`."""
 
 
-def serves(method: type[M]) -> Callable[[F], F]:
-    """Register a function as the endpoint of a method."""
+def serves(method: type[M], *, private: bool = False) -> Callable[[F], F]:
+    """Register a function as the endpoint of a method; `private`: only for bots that the administrator allows it."""
 
     def register(function: F) -> F:
-        ENDPOINTS[method.path] = Endpoint(method, function)
+        ENDPOINTS[method.path] = Endpoint(method, function, private)
         return function
 
     return register
