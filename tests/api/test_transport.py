@@ -979,7 +979,7 @@ def test_refusal_that_waits_in_the_kernel_is_returned(run):
 
 
 def test_upload_goes_no_faster_than_the_server_reads(run):
-    go_on: Any = None
+    go_on: asyncio.Event | None = None
     produced = 0
     received = 0
     total = 64 * 1024 * 1024
@@ -993,6 +993,7 @@ def test_upload_goes_no_faster_than_the_server_reads(run):
     async def script(reader, writer, number):
         nonlocal received
         await reader.readuntil(b"\r\n\r\n")
+        assert go_on is not None
         await go_on.wait()
         while received < total:
             received += len(await reader.read(2**20))
