@@ -3,6 +3,9 @@ PYTHON3 ?= python3
 PYTHON := .venv/bin/python
 # Passed on to pytest: make test ARGS="tests/fsm -x"
 ARGS ?=
+# Tests of processes mostly wait: more workers than cores. make test WORKERS=0 runs them one by one.
+WORKERS ?= 3
+PYTEST := $(PYTHON) -m pytest -n $(WORKERS) --dist worksteal
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test check bench wheel-test clean
@@ -28,8 +31,8 @@ run: setup ## start the example project and its playground: chat with the bot in
 	$(PYTHON) manage.py playground
 
 test: setup ## run all tests on SQLite, then those marked "orm" on PostgreSQL (ARGS=... goes to pytest)
-	$(PYTHON) -m pytest $(ARGS)
-	$(PYTHON) -m tests.services postgres -- $(PYTHON) -m pytest -m orm $(ARGS)
+	$(PYTEST) $(ARGS)
+	$(PYTHON) -m tests.services postgres -- $(PYTEST) -m orm $(ARGS)
 
 check: setup ## lint, format, types, migrations, system checks, translations, docs
 	$(PYTHON) -m ruff check

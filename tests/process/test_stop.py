@@ -58,7 +58,7 @@ def test_a_stop_under_load_leaves_nothing_half_done(bench: Bench):
     assert set(bench.database.updates.values_list("attempts", flat=True)) == {0}, "an orderly stop is no crash"
 
 
-@pytest.mark.parametrize("kind", ["async", "def"])
+@pytest.mark.parametrize(("database", "kind"), [("sqlite", "def"), ("postgres", "async")], indirect=["database"])
 def test_a_handler_longer_than_the_bound_runs_again(bench: Bench, kind: str):
     bench.emulator.people(["slow@example.com", "quick@example.com"])
     seconds = STOP_TIMEOUT + 20 if kind == "async" else STOP_TIMEOUT + 5
@@ -99,7 +99,7 @@ def test_a_reply_that_is_not_answered_within_the_bound_stands_as_unknown(bench: 
     assert [message["text"] for message in bench.emulator.said("a@example.com")] == ["reply 1 b"]
 
 
-@pytest.mark.parametrize("kind", ["async", "def"])
+@pytest.mark.parametrize(("database", "kind"), [("sqlite", "async"), ("postgres", "def")], indirect=["database"])
 def test_a_second_signal_ends_at_once(bench: Bench, kind: str):
     bench.emulator.people(["a@example.com"])
     bench.emulator.write([("a@example.com", f"{kind} 1 20")])

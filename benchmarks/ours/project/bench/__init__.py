@@ -1,0 +1,1 @@
+"""The app whose bot.py is measured."""
