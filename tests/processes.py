@@ -40,6 +40,10 @@ def wait_until(ready: Callable[[], bool], timeout: float, what: str) -> None:
         time.sleep(0.02)
 
 
+def _heed_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 class Process:
     """A started command, in a session of its own, with stdout and stderr in one file.
 
@@ -70,6 +74,8 @@ class Process:
             env={key: value for key, value in merged.items() if value is not None},
             cwd=cwd,
             start_new_session=True,
+            # A shell that runs the tests in the background has SIGINT ignored, and children inherit that.
+            preexec_fn=_heed_interrupts,
             **account,
         )
         _reaper.watch(self.pid, abort_signal)
