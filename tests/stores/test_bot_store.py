@@ -1,7 +1,7 @@
 from datetime import timedelta
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from tests.stores.factories import account, event, incoming, key, store
@@ -183,6 +183,26 @@ class TestFence:
         assert not Conversation.objects.exists()
         old.lease.release()
         assert new.lease.holder() == "test:2:b"
+
+    def test_the_server_ends_the_transaction_of_a_holder_that_falls_silent(self):
+        """Else a paused machine would hold up the take-over for as long as its connection lives."""
+        if connection.vendor != "postgresql":
+            pytest.skip("a row lock of PostgreSQL")
+        found = store()
+        limits: list[str] = []
+
+        def note(execute, sql, params, many, context):
+            result = execute(sql, params, many, context)
+            if sql.startswith(("INSERT", "UPDATE")):
+                context["cursor"].execute("SHOW idle_in_transaction_session_timeout")
+                limits.append(context["cursor"].fetchone()[0])
+            return result
+
+        with connection.execute_wrapper(note):
+            found.ingest([], 1, [])
+            found.commit(Changes(started=[1]))
+
+        assert limits == ["8s", "8s"]
 
     def test_a_lease_is_taken_when_free_or_over(self):
         first, second = BotStore(account(), "1"), BotStore(account(), "2")

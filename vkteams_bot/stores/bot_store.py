@@ -112,6 +112,7 @@ class BotStore:
     ) -> Ingested:
         now = timezone.now()
         with transaction.atomic():
+            self.lease.fence()
             if not inbox.advance(self.account_id, self.lease.owner, offset, now):
                 raise LeaseLost
             ids = inbox.insert(self.account_id, incoming, now) if incoming else {}

@@ -15,6 +15,7 @@ from vkteams_bot.stores import sql
 
 LEASE_SECONDS = 8.0
 RENEW_SECONDS = 2.5
+SILENT_SECONDS = 8
 
 
 class LeaseLost(Exception):
@@ -67,14 +68,16 @@ class Lease:
         """First statement of a transaction: nobody takes the lease until it ends. Raises LeaseLost.
 
         FOR KEY SHARE stands in the way of the FOR UPDATE of `take`, but not of the offset's UPDATE: ingest and commits
-        run side by side.
+        run side by side. A holder that falls silent in a transaction (a paused machine) would hold up `take` for as long
+        as its connection lives: the server ends such a transaction after SILENT_SECONDS.
         """
         with connection.cursor() as cursor:
             account = sql.table(BotAccount)
             if sql.is_postgres():
                 cursor.execute(
-                    f"SELECT 1 FROM {account} WHERE id = %s AND lease_owner = %s FOR KEY SHARE",
-                    [self.account_id, self.owner],
+                    "SELECT set_config('idle_in_transaction_session_timeout', %s, true) "
+                    f"FROM {account} WHERE id = %s AND lease_owner = %s FOR KEY SHARE",
+                    [f"{SILENT_SECONDS}s", self.account_id, self.owner],
                 )
                 held = cursor.fetchone() is not None
             else:  # a write, so that SQLite takes its only write lock before anything is read

@@ -247,6 +247,17 @@ def test_commands_and_people_are_suggested(chat: Page, playground: Playground) -
     expect(bubbles(chat).last.locator(".text")).to_have_text("/dance")
 
 
+def test_a_command_typed_in_full_is_sent_though_it_begins_a_longer_one(chat: Page, playground: Playground) -> None:
+    say(playground, "There are /orders and /order")
+    expect(bubbles(chat)).to_have_count(1)
+    field = chat.locator("#composer-field")
+    field.press_sequentially("/order")
+    expect(chat.get_by_role("option")).to_have_text(["/orders", "/order"])
+    field.press("Enter")
+    expect(bubbles(chat).last.locator(".text")).to_have_text("/order")
+    expect(field).to_have_value("")
+
+
 def test_a_file_is_sent_and_a_picture_shown(chat: Page, playground: Playground) -> None:
     chat.locator("#composer-field").fill("a pixel")
     chat.locator("#attach-input").set_input_files({"name": "pixel.png", "mimeType": "image/png", "buffer": PIXEL})

@@ -31,7 +31,10 @@ export class Suggestions {
     const found = this.#dismissed === null && document.activeElement === this.#field ? this.#find() : [];
     const before = this.#items[this.#chosen]?.insert;
     this.#items = found;
-    this.#chosen = Math.max(0, found.findIndex((item) => item.insert === before));
+    // What is typed in full is what Enter sends, also when it begins a longer command.
+    const typed = this.#before();
+    const complete = found.findIndex((item) => item.insert.trimEnd() === typed);
+    this.#chosen = complete >= 0 ? complete : Math.max(0, found.findIndex((item) => item.insert === before));
     this.#render();
   }
 
