@@ -146,8 +146,10 @@ def test_the_server_is_replaced_by_another_on_the_same_port(bench: Bench, manage
     bench.database.wait_done(len(PEOPLE))
     wait_until(lambda: bench.database.calls.exclude(error="").count() == len(PEOPLE), 20, "the replies could not leave")
 
-    bench.emulator = Emulator(manage, port=bench.emulator.port)
+    # The new world does not know these people at first: until then it takes no messages.
+    bench.emulator = Emulator(manage, "--fault", "ratelimit@messages/sendText", port=bench.emulator.port)
     bench.emulator.people(PEOPLE)
+    bench.emulator.faults()
     bench.emulator.write([(who, "async 2") for who in PEOPLE])
 
     bench.database.wait_done(2 * len(PEOPLE), 40, bot=bot)

@@ -15,10 +15,16 @@ from vkteams_bot.stores.lease import new_owner
 logger = logging.getLogger("vkteams_bot.runtime")
 
 
+class BotsDied(ExceptionGroup[Exception]):
+    """Why each of them did. `hanging`: as `supervise` returns it."""
+
+    hanging = 0
+
+
 async def supervise(
     aliases: Sequence[str], stop: asyncio.Event, *, skip_updates: bool = False, owner: str | None = None
 ) -> int:
-    """Run these bots until `stop` is set. Raises an ExceptionGroup when one of them dies; the others stop in order.
+    """Run these bots until `stop` is set. Raises BotsDied when one of them dies; the others stop in order.
 
     Returns how many plain handlers still run in threads that nothing can end but the end of the process.
     """
@@ -41,5 +47,7 @@ async def supervise(
     finally:
         hanging = threads.close()
     if failures:
-        raise ExceptionGroup("bots died", failures)
+        died = BotsDied("bots died", failures)
+        died.hanging = hanging
+        raise died
     return hanging

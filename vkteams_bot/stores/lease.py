@@ -68,8 +68,8 @@ class Lease:
         """First statement of a transaction: nobody takes the lease until it ends. Raises LeaseLost.
 
         FOR KEY SHARE stands in the way of the FOR UPDATE of `take`, but not of the offset's UPDATE: ingest and commits
-        run side by side. A holder that falls silent in a transaction (a paused machine) would hold up `take` for as long
-        as its connection lives: the server ends such a transaction after SILENT_SECONDS.
+        run side by side. A holder that falls silent in a transaction (a paused machine) would hold up `take` for as
+        long as its connection lives: the server ends such a transaction after SILENT_SECONDS.
         """
         with connection.cursor() as cursor:
             account = sql.table(BotAccount)

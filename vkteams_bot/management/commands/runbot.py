@@ -17,7 +17,7 @@ from vkteams_bot.management.reloading import run_reloading
 from vkteams_bot.management.terminal import log_to_terminal
 from vkteams_bot.runtime.loop import run_in_loop
 from vkteams_bot.runtime.stopping import end_process, stop_on_signals
-from vkteams_bot.runtime.supervisor import supervise
+from vkteams_bot.runtime.supervisor import BotsDied, supervise
 
 
 class Command(BaseCommand):
@@ -41,8 +41,11 @@ class Command(BaseCommand):
             hanging = run_in_loop(_run(aliases, skip_updates=options["skip_updates"]))
         except ConfigurationError as error:
             raise CommandError(str(error)) from error
-        except ExceptionGroup as group:
-            raise CommandError(explain(group)) from group
+        except BotsDied as died:
+            if died.hanging:
+                self.stderr.write(f"CommandError: {explain(died)}")
+                end_process(1)
+            raise CommandError(explain(died)) from died
         if hanging:
             end_process(0)
 
