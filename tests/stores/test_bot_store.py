@@ -77,7 +77,7 @@ class TestCost:
         known = self.statements(django_assert_max_num_queries, lambda: found.ingest(again, 150, []))
 
         assert known < new
-        assert known <= 6
+        assert known <= 5
 
     def test_commit(self, django_assert_max_num_queries):
         found = store()
@@ -194,8 +194,9 @@ class TestFence:
         def note(execute, sql, params, many, context):
             result = execute(sql, params, many, context)
             if sql.startswith(("INSERT", "UPDATE")):
-                context["cursor"].execute("SHOW idle_in_transaction_session_timeout")
-                limits.append(context["cursor"].fetchone()[0])
+                with connection.connection.cursor() as own:  # the statement's own cursor still holds its result
+                    own.execute("SHOW idle_in_transaction_session_timeout")
+                    limits.append(own.fetchone()[0])
             return result
 
         with connection.execute_wrapper(note):

@@ -18,7 +18,7 @@ from vkteams_bot.fsm import StateKey, StateRecord, Storage
 from vkteams_bot.models import BotAccount
 from vkteams_bot.stores import inbox, log, outbox
 from vkteams_bot.stores.inbox import Finished, Incoming, StoredUpdate
-from vkteams_bot.stores.lease import Lease, LeaseLost
+from vkteams_bot.stores.lease import Lease
 from vkteams_bot.stores.outbox import CallOutcome, NewCall, StoredCall
 from vkteams_bot.stores.people import Directory
 
@@ -112,9 +112,7 @@ class BotStore:
     ) -> Ingested:
         now = timezone.now()
         with transaction.atomic():
-            self.lease.fence()
-            if not inbox.advance(self.account_id, self.lease.owner, offset, now):
-                raise LeaseLost
+            self.lease.advance(offset, now)
             ids = inbox.insert(self.account_id, incoming, now) if incoming else {}
             if tried_after is not None:
                 ids |= inbox.stored_after(self.account_id, tried_after, incoming)

@@ -15,7 +15,7 @@ from pydantic_core import to_json
 
 from vkteams_bot.api.types import Event
 from vkteams_bot.fsm import StateKey
-from vkteams_bot.models import BotAccount, Update
+from vkteams_bot.models import Update
 from vkteams_bot.stores import sql
 
 CRASHES_ALLOWED = 3
@@ -110,12 +110,6 @@ def _first_status(item: Incoming) -> str:
     if item.event.payload is None:
         return Update.Status.INVALID
     return Update.Status.SKIPPED if item.skip else Update.Status.PENDING
-
-
-def advance(account_id: int, owner: str, offset: int, now: datetime) -> bool:
-    """Move the offset on, if `owner` still holds the lease. First statement of the transaction."""
-    mine = BotAccount.objects.filter(pk=account_id, lease_owner=owner)
-    return bool(mine.update(last_event_id=offset, polled_at=now))
 
 
 def finish(finished: Sequence[Finished], now: datetime) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import uuid4
 
 from django.db import connection, transaction
@@ -16,6 +16,9 @@ from vkteams_bot.stores import sql
 LEASE_SECONDS = 8.0
 RENEW_SECONDS = 2.5
 SILENT_SECONDS = 8
+
+_MINE = "id = %s AND lease_owner = %s"
+_LIMIT_SILENCE = f"set_config('idle_in_transaction_session_timeout', '{SILENT_SECONDS}s', true)"
 
 
 class LeaseLost(Exception):
@@ -71,20 +74,22 @@ class Lease:
         run side by side. A holder that falls silent in a transaction (a paused machine) would hold up `take` for as
         long as its connection lives: the server ends such a transaction after SILENT_SECONDS.
         """
+        if sql.is_postgres():
+            self._hold(f"SELECT {_LIMIT_SILENCE} FROM {{account}} WHERE {_MINE} FOR KEY SHARE")
+        else:  # a write, so that SQLite takes its only write lock before anything is read
+            self._hold(f"UPDATE {{account}} SET lease_owner = lease_owner WHERE {_MINE} RETURNING 1")
+
+    def advance(self, offset: int, now: datetime) -> None:
+        """First statement of an ingest: move the offset on, and hold the lease as `fence` does. Raises LeaseLost."""
+        result = _LIMIT_SILENCE if sql.is_postgres() else "1"
+        self._hold(
+            f"UPDATE {{account}} SET last_event_id = %s, polled_at = %s WHERE {_MINE} RETURNING {result}",
+            offset,
+            sql.time_parameter(now),
+        )
+
+    def _hold(self, statement: str, *values: int | str | None) -> None:
         with connection.cursor() as cursor:
-            account = sql.table(BotAccount)
-            if sql.is_postgres():
-                cursor.execute(
-                    "SELECT set_config('idle_in_transaction_session_timeout', %s, true) "
-                    f"FROM {account} WHERE id = %s AND lease_owner = %s FOR KEY SHARE",
-                    [f"{SILENT_SECONDS}s", self.account_id, self.owner],
-                )
-                held = cursor.fetchone() is not None
-            else:  # a write, so that SQLite takes its only write lock before anything is read
-                cursor.execute(
-                    f"UPDATE {account} SET lease_owner = lease_owner WHERE id = %s AND lease_owner = %s",
-                    [self.account_id, self.owner],
-                )
-                held = cursor.rowcount == 1
-        if not held:
-            raise LeaseLost
+            cursor.execute(statement.format(account=sql.table(BotAccount)), [*values, self.account_id, self.owner])
+            if not cursor.fetchall():
+                raise LeaseLost
