@@ -236,7 +236,7 @@ def test_what_is_on_its_way_at_a_stop_is_awaited_for_a_while(run, seconds, statu
     """Though whoever started it is cancelled at once."""
 
     async def scenario(scene: Scene) -> None:
-        scene.bot.limiter.pause(0.01)
+        scene.bot.limiter.pause(0.5)  # longer than storing the calls may take
         first, second = await scene.new("one"), await scene.new("two")
         scene.server.gate.clear()
         asking = asyncio.create_task(scene.delivery.deliver_all([first.call, second.call]))
