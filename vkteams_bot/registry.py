@@ -5,15 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from django.utils.connection import ConnectionProxy
 
 from vkteams_bot.api import Bot
+from vkteams_bot.api.bot import SentHook
 from vkteams_bot.conf import BotConfig, conf
-
-if TYPE_CHECKING:
-    from vkteams_bot.api.bot import SentHook
 
 DEFAULT_ALIAS = "default"
 

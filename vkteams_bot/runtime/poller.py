@@ -50,7 +50,6 @@ class Poller:
         self._strategy = strategy
         self._high_water = high_water
         self._offset = 0
-        self._noted_error = False
         self.last_round_trip = time.monotonic()
         """When a poll last came back, with whatever answer: what the watchdog looks at."""
         self.paused = False

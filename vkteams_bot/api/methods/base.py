@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, TypeVar, dataclass_transform
+from typing import Any, ClassVar, Generic, TypeAlias, TypeVar, dataclass_transform
 
 import pydantic
 from pydantic.alias_generators import to_camel
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
+from vkteams_bot.api.files import InputFile
 from vkteams_bot.api.unset import UNSET
 from vkteams_bot.exceptions import InvalidCall
-
-if TYPE_CHECKING:
-    from vkteams_bot.api.files import InputFile
 
 R = TypeVar("R")
 M = TypeVar("M", bound="type[Method[Any]]")
