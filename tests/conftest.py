@@ -18,7 +18,7 @@ _not_run: set[str] = set()
 _processes = pytest.StashKey[list[Process]]()
 
 
-def _need(service: Callable[[], T]) -> T:
+def need(service: Callable[[], T]) -> T:
     """Return what ``service`` makes, or skip (in CI: fail) when it is not installed."""
     try:
         return service()
@@ -76,7 +76,7 @@ def manage(_keep: Callable[[Process], Process]) -> Callable[..., Process]:
 def postgres_server() -> Iterator[Postgres]:
     """A PostgreSQL server, with ``new_database()``. For one that can be stopped see ``private_postgres``."""
     with ExitStack() as stack:
-        yield _need(lambda: stack.enter_context(services.postgres()))
+        yield need(lambda: stack.enter_context(services.postgres()))
 
 
 @pytest.fixture(scope="session")
@@ -87,7 +87,7 @@ def postgres_url(postgres_server: Postgres) -> str:
 
 @pytest.fixture(scope="session")
 def _private_postgres() -> Iterator[PrivatePostgres]:
-    server = _need(PrivatePostgres)
+    server = need(PrivatePostgres)
     yield server
     server.close()
 
@@ -101,7 +101,7 @@ def private_postgres(_private_postgres: PrivatePostgres) -> Iterator[PrivatePost
 
 @pytest.fixture(scope="session")
 def _private_redis() -> Iterator[PrivateRedis]:
-    server = _need(PrivateRedis)
+    server = need(PrivateRedis)
     yield server
     server.close()
 
@@ -125,7 +125,7 @@ def redis_url(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="session")
 def chromium() -> str:
     """The path of Chromium."""
-    return _need(services.chromium)
+    return need(services.chromium)
 
 
 @pytest.fixture

@@ -109,7 +109,7 @@ class TestMissingServices:
 
             @pytest.fixture
             def sundial():
-                return conftest._need(missing)
+                return conftest.need(missing)
             """
         )
         pytester.makepyfile("def test_time(sundial): pass")

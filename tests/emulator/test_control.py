@@ -149,6 +149,13 @@ def test_behaviour_is_shown_changed_and_reset(emulator):
         ("messages", {"chatId": ALICE, "from": BOB, "text": "x"}, "there is no chat"),
         ("messages", {"chatId": ALICE, "from": ALICE, "text": "x", "token": "no"}, "token"),
         ("messages", {"chatId": ALICE, "from": ALICE}, "text or parts"),
+        ("messages", {"chatId": ALICE, "from": ALICE, "forwardChatId": TEAM}, "go together"),
+        ("messages", {"chatId": ALICE, "from": ALICE, "forwardMsgId": "1"}, "go together"),
+        (
+            "messages",
+            {"chatId": ALICE, "from": ALICE, "forwardChatId": TEAM, "forwardMsgId": "1", "replyMsgId": "1"},
+            "takes no parts",
+        ),
         ("callbacks", {"chatId": ALICE, "from": ALICE, "msgId": "1", "callbackData": "x"}, "msgId not found"),
         ("edits", {"chatId": ALICE, "from": ALICE, "msgId": "1", "text": "x"}, "msgId not found"),
         ("behaviour", {"ghost": True}, "ghost"),
@@ -173,6 +180,42 @@ def test_a_body_that_is_not_json(emulator):
 @pytest.mark.parametrize("path", ["messages", "messages?chatId=nobody", "messages?chatId=x&token=no", "nothing"])
 def test_wrong_questions(emulator, path):
     assert emulator.http.get(f"/emulator/{path}").status_code == 400
+
+
+def test_what_people_tell_of_themselves(emulator):
+    person = {"userId": "carol@example.com", "firstName": "Carol", "about": "a", "photo": "https://example.com/c.png"}
+    emulator.order("users", person)
+
+    info = emulator.get("chats/getInfo", chatId="carol@example.com")
+    assert (info["about"], info["photo"]) == ("a", [{"url": "https://example.com/c.png"}])
+    assert "photo" not in emulator.get("chats/getInfo", chatId=ALICE)
+
+
+def test_a_person_forwards(emulator):
+    ids = [emulator.write(text, chat_id=TEAM) for text in ("one", "two")]
+    emulator.write("look", forwardChatId=TEAM, forwardMsgId=ids)
+    emulator.write("", chat_id=TEAM, forwardChatId=ALICE, forwardMsgId=emulator.shown()[0]["msgId"])
+
+    (message,) = emulator.shown()
+    assert message["text"] == "look"
+    assert [part["payload"]["message"]["text"] for part in message["parts"]] == ["one", "two"]
+    (nested,) = emulator.shown(TEAM)[-1]["parts"]
+    assert [part["type"] for part in nested["payload"]["message"]["parts"]] == ["forward", "forward"]
+
+
+@pytest.mark.parametrize(("kind", "first", "described"), [("sticker", "2", "image"), ("voice", "I", "audio")])
+def test_stickers_and_voices_are_uploaded_served_and_sent_again(emulator, kind, first, described):
+    upload = {"data": {"kind": kind}, "files": {"file": ("a.bin", b"content")}}
+    file_id = emulator.http.post("/emulator/files", **upload).json()["fileId"]
+    assert file_id[0] == first
+    info = emulator.get("files/getInfo", fileId=file_id)
+    assert info["type"] == described
+    assert emulator.http.get(info["url"]).content == b"content"
+    method = "messages/sendFile" if kind == "sticker" else "messages/sendVoice"
+    assert emulator.get(method, chatId=ALICE, fileId=file_id)["ok"]
+    assert emulator.shown()[0]["parts"] == [{"type": kind, "payload": {"fileId": file_id}}]
+    wrong = emulator.http.post("/emulator/files", data={"kind": "song"}, files=upload["files"])
+    assert wrong.status_code == 400
 
 
 def test_a_person_sends_a_file(emulator):

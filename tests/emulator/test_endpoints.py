@@ -1,5 +1,6 @@
 """What each method does, over HTTP."""
 
+import dataclasses
 import json
 
 import pytest
@@ -14,6 +15,15 @@ KEYBOARD = [[{"text": "a", "callbackData": "x", "style": "primary"}], [{"text": 
 def refusal(answer):
     assert answer["ok"] is False
     return answer["description"]
+
+
+def test_self_get_with_all_that_a_bot_tells_of_itself():
+    world = World()
+    (bot,) = world.bots.values()
+    bot.user = dataclasses.replace(bot.user, about="a", photo="https://example.com/b.png")
+    with served(world) as emulator:
+        answer = emulator.get("self/get")
+    assert (answer["about"], answer["photo"]) == ("a", [{"url": "https://example.com/b.png"}])
 
 
 def test_self_get(emulator):
@@ -67,7 +77,10 @@ def test_reply_and_forward(emulator):
 
 def test_send_text_with_deeplink(emulator):
     assert emulator.post("messages/sendTextWithDeeplink", chatId=ALICE, text="hi", deeplink="x")["ok"]
-    assert emulator.shown()[0]["text"] == "hi"
+    emulator.post("messages/sendText", chatId=ALICE, text="hi", deeplink="x")
+    first, second = emulator.shown()
+    assert (first["text"], first["deeplink"]) == ("hi", "x")
+    assert "deeplink" not in second
 
 
 def send(**params):

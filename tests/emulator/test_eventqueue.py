@@ -42,6 +42,47 @@ def test_stateless_brings_acknowledged_events_back(queue):
     assert ids(queue.take(0, 100, stateless=True)) == [100, 101, 102]
 
 
+def test_zero_may_bring_back_all_that_is_kept(queue):
+    queue.take(101, 100, zero_keeps=True)
+
+    assert ids(queue.take(100, 100, zero_keeps=True)) == [102]
+    assert ids(queue.take(0, 100, zero_keeps=True)) == [100, 101, 102]
+    assert ids(queue.take(0, 100)) == [102]
+    assert ids(queue.take(0, 100, zero_keeps=True)) == [102], "what is no longer kept is gone"
+
+
+def test_an_id_above_the_newest_may_be_ignored(queue):
+    queue.take(100, 100)
+
+    assert ids(queue.take(10_000, 100, ignore_beyond=True)) == [101, 102]
+    assert queue.acknowledged == 100
+
+
+def test_fresh_is_what_was_never_returned(queue):
+    queue.take(0, 2)
+
+    assert ids(queue.take(0, 100, fresh=True)) == [102]
+    assert queue.take(0, 100, fresh=True) == []
+    assert ids(queue.take(0, 100)) == [100, 101, 102]
+
+
+def test_old_events_are_forgotten_by_number_and_by_age():
+    now = [50.0]
+    queue = EventQueue(100, lambda: now[0])
+    for _ in range(5):
+        queue.put("newMessage", {})
+        now[0] += 1
+    queue.take(0, 2)
+
+    queue.forget(keep_events=0, keep_seconds=0)
+    assert (queue.pending, queue.unacknowledged) == (3, 2)
+    queue.forget(keep_events=4, keep_seconds=0)
+    assert (queue.pending, queue.unacknowledged) == (3, 1)
+    queue.forget(keep_events=0, keep_seconds=2)
+    assert ids(queue.take(0, 100)) == [103, 104]
+    assert queue.put("newMessage", {}) == 105
+
+
 def test_a_batch_has_a_limit(queue):
     assert ids(queue.take(0, 2)) == [100, 101]
     assert ids(queue.take(101, 2)) == [102]

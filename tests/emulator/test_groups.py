@@ -196,6 +196,32 @@ def test_chat_info_is_changed(emulator, method, params, payload, info):
     assert told(emulator) == []
 
 
+def test_an_admin_changes_chat_info(emulator):
+    emulator.order("info", {"chatId": TEAM, "from": ALICE, "title": "Now", "rules": "r"})
+    now = {**TEAM_FACE, "title": "Now"}
+    assert told(emulator) == [
+        ("changedChatInfo", {"chat": now, "title": "Now"}),
+        ("changedChatInfo", {"chat": now, "newRules": "r"}),
+    ]
+    order = {"chatId": TEAM, "from": BOB, "title": "x"}
+    assert "not an admin" in emulator.order("info", order, 400)["description"]
+    assert "@" not in emulator.get("chats/getInfo", chatId=TEAM)["title"]
+
+
+def test_only_admins_post_in_a_channel_and_everybody_comments(emulator):
+    news = {"type": "channel", "title": "News", "admins": [ALICE], "members": [BOB, BOT_ID]}
+    channel = emulator.order("chats", news)["chatId"]
+    assert refusal(emulator.post("messages/sendText", chatId=channel, text="x")) == "Permission denied"
+    order = {"chatId": channel, "from": BOB, "text": "x"}
+    assert "not an admin" in emulator.order("messages", order, 400)["description"]
+    post = emulator.write("post", chat_id=channel)
+    comments = emulator.get("threads/add", chatId=channel, msgId=post)["threadId"]
+    emulator.write("comment", chat_id=comments, sender=BOB)
+    assert emulator.post("messages/sendText", chatId=comments, text="x")["ok"]
+    emulator.order("members", {"chatId": channel, "admins": [BOT_ID]})
+    assert emulator.post("messages/sendText", chatId=channel, text="x")["ok"]
+
+
 def test_about_and_rules_are_removed_by_an_empty_text(emulator):
     for method, name in (("chats/setAbout", "about"), ("chats/setRules", "rules")):
         done(emulator.post(method, chatId=TEAM, **{name: "x"}))
@@ -296,6 +322,15 @@ def test_adding_is_a_partial_success(places):
 
     places.order("users", {"userId": "dave@example.com"})
     done(places.post("chats/members/add", chatId=TEAM, members=sn("dave@example.com")))
+
+
+def test_a_bot_may_not_be_addable(places):
+    places.order("users", {"userId": BOT_ID, "addError": "bot_setjoingroups_false"})
+    order = {"chatId": CLOSED, "add": [BOT_ID], "from": ALICE}
+    (failure,) = places.order("members", order)["failures"]
+    assert failure == {"id": BOT_ID, "error": "bot_setjoingroups_false"}
+    places.order("users", {"userId": BOT_ID, "addError": None})
+    assert places.order("members", order)["failures"] == []
 
 
 def test_who_is_no_admin_of_a_moderated_group_only_suggests(places):

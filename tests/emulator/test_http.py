@@ -9,8 +9,12 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from tests.emulator.serving import ALICE, TEAM, served
+from tests.emulator.serving import ALICE, BOT_ID, TEAM, served
+from tests.processes import wait_until
 from vkteams_bot.api import Bot, ParseMode
+from vkteams_bot.api.methods import GetEvents
+from vkteams_bot.emulator.behaviour import Behaviour
+from vkteams_bot.emulator.endpoints.events import get_events
 from vkteams_bot.emulator.http import EmulatorApp
 from vkteams_bot.emulator.multipart import MalformedBody, parse_multipart
 from vkteams_bot.emulator.request import LONGEST_BODY
@@ -138,6 +142,98 @@ def test_two_pollers_get_the_same_event(emulator):
     assert polls[0][1] == polls[1][1] != []
 
 
+def wait_for_polls(emulator, count):
+    """Until so many were begun; by the time that another request was answered, they wait."""
+    wait_until(lambda: emulator.ask("state")["requests"].get("events/get") == count, 10, "they poll")
+
+
+def test_of_two_pollers_the_older_may_get_the_event_and_the_other_the_next(emulator):
+    emulator.order("behaviour", {"pollers": "split"})
+    older, its_answers = poll_in_thread(emulator)
+    wait_for_polls(emulator, 1)
+    newer, other_answers = poll_in_thread(emulator)
+    wait_for_polls(emulator, 2)
+
+    emulator.write("one")
+    older.join(10)
+    emulator.write("two")
+    newer.join(10)
+    assert [event["payload"]["text"] for event in its_answers[0]["events"]] == ["one"]
+    assert [event["payload"]["text"] for event in other_answers[0]["events"]] == ["two"]
+    assert [event["payload"]["text"] for event in emulator.events()] == ["one", "two"], "nothing was acknowledged"
+
+
+def test_of_two_pollers_the_older_may_be_ended(emulator):
+    emulator.order("behaviour", {"pollers": "newest"})
+    older, its_answers = poll_in_thread(emulator)
+    wait_for_polls(emulator, 1)
+    newer, other_answers = poll_in_thread(emulator)
+    older.join(10)
+    assert its_answers == [{"events": [], "ok": True}]
+    assert other_answers == []
+    emulator.write("hi")
+    newer.join(10)
+    assert len(other_answers[0]["events"]) == 1
+
+
+@pytest.mark.parametrize(("end", "status"), [("empty", 200), ("504", 504)])
+def test_a_poll_that_is_too_long_ends_early(emulator, end, status):
+    emulator.order("behaviour", {"longest_poll": 0.1, "long_poll_end": end})
+    params = {"token": emulator.token, "lastEventId": 0}
+    answer = emulator.http.get("/bot/v1/events/get", params={**params, "pollTime": 60})
+    assert answer.status_code == status
+    if status == 200:
+        assert answer.json() == {"events": [], "ok": True}
+    emulator.write("hi")
+    answer = emulator.http.get("/bot/v1/events/get", params={**params, "pollTime": 60})
+    assert len(answer.json()["events"]) == 1
+
+
+def test_an_event_between_the_look_and_the_wait_is_not_overslept():
+    world = World()
+    poll = get_events(world, world.bots[DEFAULT_TOKEN], GetEvents(poll_time=60))
+    assert not isinstance(poll, dict)
+    world.write(ALICE, BOT_ID, "hi")
+
+    answer = asyncio.run(asyncio.wait_for(poll, 10))
+    assert len(answer["events"]) == 1
+
+
+@pytest.mark.parametrize(("how", "ok"), [("immediate", True), ("refuse", False)])
+def test_a_negative_poll_time(emulator, how, ok):
+    emulator.order("behaviour", {"negative_poll": how})
+    assert emulator.get("events/get", lastEventId=0, pollTime=-1)["ok"] is ok
+
+
+def test_what_zero_returns_and_what_a_strange_id_does(emulator):
+    emulator.order("behaviour", {"zero_returns": "kept", "beyond_newest": "ignore"})
+    for text in "ab":
+        emulator.write(text)
+    batch = emulator.events()
+    newest = batch[-1]["eventId"]
+
+    assert emulator.events(newest + 1000) == batch
+    assert emulator.events(newest) == []
+    assert emulator.events(newest - 1) == []
+    assert emulator.events(0) == batch
+
+
+def test_old_events_may_be_gone(emulator):
+    for text in "abc":
+        emulator.write(text)
+    emulator.order("behaviour", {"keep_events": 2})
+    assert [event["payload"]["text"] for event in emulator.events()] == ["b", "c"]
+
+
+def test_events_may_be_gone_after_a_time():
+    now = [1700000000.0]
+    with served(World(behaviour=Behaviour(keep_seconds=60), clock=lambda: now[0])) as emulator:
+        emulator.write("old")
+        now[0] += 61
+        emulator.write("new")
+        assert [event["payload"]["text"] for event in emulator.events()] == ["new"]
+
+
 def test_events_are_acknowledged_and_given_again(emulator):
     for text in "abc":
         emulator.write(text)
@@ -161,7 +257,7 @@ def test_the_switch_for_stateless_acknowledgement(emulator):
 
 
 def test_a_batch_is_capped():
-    with served(World(batch_limit=3)) as emulator:
+    with served(World(behaviour=Behaviour(batch_limit=3))) as emulator:
         emulator.order("messages", [{"chatId": ALICE, "from": ALICE, "text": str(number)} for number in range(5)])
         batch = emulator.events()
         rest = emulator.events(batch[-1]["eventId"])

@@ -97,6 +97,61 @@ def test_a_file_without_caption_has_its_address_as_text(world, bot):
     assert captioned["parts"][0]["payload"]["caption"] == "look"
 
 
+def test_a_sticker_has_its_address_as_text_and_shows_again_as_one(world, bot):
+    sticker = world.files.add("a.png", b"x", sticker=True)
+    world.write(ALICE, BOT_ID, "", parts=[sticker.part()])
+
+    ((_, payload),) = events(bot)
+    assert sticker.file_id[0] == "2"
+    assert payload["parts"] == [{"type": "sticker", "payload": {"fileId": sticker.file_id}}]
+    assert payload["text"] == world.file_url(sticker.file_id)
+    assert sticker.type == "image"
+
+
+def test_several_files_have_addresses_captions_and_text_as_text(world, bot):
+    one, two = world.files.add("a.png", b"x"), world.files.add("b.txt", b"y")
+    styled = {"bold": [{"offset": 0, "length": 1}]}
+    world.write(ALICE, BOT_ID, "text", parts=[one.part("caption", styled), two.part()])
+    world.behaviour = Behaviour(file_url_as_text=False)
+    world.write(ALICE, BOT_ID, "", parts=[one.part("caption"), two.part()])
+
+    first, second = (payload for _, payload in events(bot))
+    assert first["text"].split("\n") == [world.file_url(one.file_id), world.file_url(two.file_id), "caption", "text"]
+    assert [part["payload"] for part in first["parts"]] == [
+        {"fileId": one.file_id, "type": "image"},
+        {"fileId": two.file_id},
+    ]
+    assert second["text"] == "caption"
+
+
+def test_people_forward_from_their_other_chats(world, bot):
+    one, two = world.write(ALICE, TEAM, "one"), world.write(BOB, TEAM, "two")
+    world.forward(ALICE, BOT_ID, TEAM, [one])
+    world.forward(ALICE, BOT_ID, TEAM, [one, two], "look")
+
+    bare, with_text = (payload for _, payload in events(bot)[2:])
+    assert "text" not in bare
+    (part,) = bare["parts"]
+    assert (part["type"], part["payload"]["message"]["text"]) == ("forward", "one")
+    assert with_text["text"] == "look"
+    assert [part["payload"]["message"]["from"]["userId"] for part in with_text["parts"]] == [ALICE, BOB]
+    chat = world.create_chat("group", "Others", [BOB])
+    secret = world.write(BOB, chat.chat_id, "secret")
+    for source, msg_id, problem in ((chat.chat_id, secret, "not a member"), (TEAM, "1", "msgId not found")):
+        with pytest.raises(Refusal, match=problem):
+            world.forward(ALICE, BOT_ID, source, [msg_id])
+
+
+def test_a_button_with_an_address_tells_the_bot_nothing(world, bot):
+    rows = [[{"text": "a", "callbackData": "x", "url": "https://example.com"}, {"text": "b", "callbackData": "y"}]]
+    message = world.post(world.directory.private(bot, ALICE), bot.user, text="choose", keyboard=rows)
+
+    with pytest.raises(Refusal, match="opens its url"):
+        world.press(ALICE, BOT_ID, message.msg_id, "x")
+    world.press(ALICE, BOT_ID, message.msg_id, "y")
+    assert [payload["callbackData"] for _, payload in events(bot)] == ["y"]
+
+
 def test_history_is_what_a_person_sees(world, bot):
     chat = world.directory.private(bot, ALICE)
     rows = [[{"text": "a", "callbackData": "x"}]]

@@ -7,7 +7,6 @@ from hypothesis import example, given
 
 from tests.text.trees import INLINE, RUNS, TREES, Tree, styled_characters, styles_by_unit
 from vkteams_bot.api.types import Format
-from vkteams_bot.emulator.markup import parse_html, parse_markdown, utf16_length
 from vkteams_bot.text import (
     Bold,
     Code,
@@ -24,6 +23,8 @@ from vkteams_bot.text import (
     Underline,
     UnorderedList,
 )
+from vkteams_bot.text.parsing import parse_html, parse_markdown
+from vkteams_bot.text.styles import utf16_length
 
 BLOCKS = {"quote", "ordered_list", "unordered_list"}
 INLINE_STYLES = {"bold", "italic", "underline", "strikethrough", "link", "mention", "inline_code"}

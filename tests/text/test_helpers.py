@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.text.trees import RUNS
-from vkteams_bot.emulator.markup import parse_html, parse_markdown
 from vkteams_bot.exceptions import InvalidCall
 from vkteams_bot.text import html, md
+from vkteams_bot.text.parsing import parse_html, parse_markdown
 
 RESULTS = [
     (md.bold("text"), "*text*"),

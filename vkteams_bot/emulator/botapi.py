@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections import Counter
 from collections.abc import Awaitable, Sequence
@@ -12,8 +13,9 @@ from vkteams_bot.api.methods import WireError
 from vkteams_bot.emulator.endpoints import ENDPOINTS, Answer
 from vkteams_bot.emulator.faults import Fault, Faults
 from vkteams_bot.emulator.multipart import MalformedBody, Upload
-from vkteams_bot.emulator.refusal import Refusal
-from vkteams_bot.emulator.request import Params, Request
+from vkteams_bot.emulator.refusal import GatewayTimeout, RateLimited, Refusal
+from vkteams_bot.emulator.request import Request
+from vkteams_bot.emulator.spelling import Params, spell
 from vkteams_bot.emulator.world import World
 
 GARBAGE = "<html><body>It works!</body></html>"
@@ -35,7 +37,7 @@ class BotApi:
             await request.json(_refused("HTTP method is not GET or POST"), 405)
             return
         try:
-            params, uploads = await request.params()
+            params, uploads = await request.params(json_bodies=self._world.behaviour.json_bodies)
         except MalformedBody:
             await request.json(_refused("Bad request"))
             return
@@ -44,12 +46,23 @@ class BotApi:
             await self._pause(verdict.delay)
         fault = verdict.fault
         if fault is None:
-            await request.json(await self._answer(request, path, params, uploads))
+            await self._reply(request, path, params, uploads)
         elif fault.kind == "disconnect_after":
-            await self._answer(request, path, params, uploads)
+            with contextlib.suppress(RateLimited, GatewayTimeout):
+                await self._answer(request, path, params, uploads)
             await request.cut()
         else:
             await self._fail(request, fault)
+
+    async def _reply(self, request: Request, path: str, params: Params, uploads: Sequence[Upload]) -> None:
+        try:
+            answer = await self._answer(request, path, params, uploads)
+        except RateLimited as limited:
+            await _refuse_rate(request, self._world.behaviour.ratelimit_status, limited.retry_after)
+        except GatewayTimeout:
+            await _fail_with(request, 504)
+        else:
+            await request.json(answer)
 
     async def _answer(self, request: Request, path: str, params: Params, uploads: Sequence[Upload]) -> Answer:
         try:
@@ -65,7 +78,7 @@ class BotApi:
     ) -> Answer | Awaitable[Answer]:
         endpoint = ENDPOINTS.get(path)
         behaviour = self._world.behaviour
-        if endpoint is None or (path.startswith("threads/") and not behaviour.threads):
+        if endpoint is None or not behaviour.knows(path):
             raise Refusal("Unknown method")
         token = next(filter(None, params.get("token", ())), None)
         if token is None:
@@ -73,10 +86,9 @@ class BotApi:
         bot = self._world.bots.get(token)
         if bot is None:
             raise Refusal("Invalid token")
-        if endpoint.private and not behaviour.private_methods:
+        if not behaviour.allows(path, private=endpoint.private):
             raise Refusal("Method not allowed")
-        if "requestId" in params:  # as vkworkspace spells it
-            params.setdefault("request-id", params["requestId"])
+        spell(params, any_case=behaviour.enum_case == "any", comma_ids=behaviour.comma_ids)
         method = endpoint.method
         file = None
         if method.upload_part is not None:
@@ -95,15 +107,12 @@ class BotApi:
         """Answer without any effect on the world."""
         match fault.kind:
             case "status":
-                status = fault.status or 502
-                await request.answer(status, (fault.body or f"<html><h1>{status}</h1></html>").encode(), HTML_TYPE)
+                await _fail_with(request, fault.status or 502, fault.body)
             case "garbage":
                 await request.answer(200, (fault.body or GARBAGE).encode(), HTML_TYPE)
-            case "ratelimit" if (fault.status or self._world.behaviour.ratelimit_status) == 429:
-                retry_after = 1 if fault.retry_after is None else fault.retry_after
-                await request.answer(429, b"", (b"retry-after", f"{retry_after:g}".encode()))
             case "ratelimit":
-                await request.json(_refused("Ratelimit"))
+                retry_after = 1 if fault.retry_after is None else fault.retry_after
+                await _refuse_rate(request, fault.status or self._world.behaviour.ratelimit_status, retry_after)
             case "server_error":
                 await request.json(_refused(f"Server error: id=0x{random.getrandbits(64):x}"))
             case "refuse":
@@ -135,6 +144,17 @@ async def _first(*waits: Awaitable[object], seconds: float | None) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _fail_with(request: Request, status: int, body: str | None = None) -> None:
+    await request.answer(status, (body or f"<html><h1>{status}</h1></html>").encode(), HTML_TYPE)
+
+
+async def _refuse_rate(request: Request, status: int, retry_after: float) -> None:
+    if status == 429:
+        await request.answer(429, b"", (b"retry-after", f"{retry_after:g}".encode()))
+    else:
+        await request.json(_refused("Ratelimit"))
 
 
 def _refused(description: str) -> Answer:

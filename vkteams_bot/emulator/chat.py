@@ -16,9 +16,10 @@ KEPT_MESSAGES = 10_000
 
 @dataclass(slots=True, kw_only=True)
 class Chat:
-    """A private chat has the id of its person. `parent` names the message under which a thread hangs.
+    """A private chat has the id of its person, and is `opened` when the person has written.
 
-    A thread that was opened shares `members`, `admins` and `bots` with the chat under which it hangs.
+    `parent` names the message under which a thread hangs. A thread that was opened shares `members`, `admins` and
+    `bots` with the chat under which it hangs.
     """
 
     chat_id: str
@@ -37,6 +38,7 @@ class Chat:
     blocked: dict[str, User] = field(default_factory=dict)
     pinned: set[str] = field(default_factory=set)
     autosubscribed: set[str] = field(default_factory=set)
+    opened: bool = False
     parent: dict[str, Any] | None = None
     comments: bool = False
     subscribers: dict[str, None] = field(default_factory=dict)
@@ -55,6 +57,14 @@ class Chat:
         number = self.chat_id.partition("@")[0]
         invite_link = f"https://example.com/chat/{number}"
         return {**profile, "inviteLink": invite_link, "joinModeration": self.join_moderation}
+
+    def as_sender(self) -> dict[str, Any]:
+        """How events name a channel that is the author of its posts."""
+        return {"userId": self.chat_id, "firstName": self.title}
+
+    def may_post(self, user_id: str) -> bool:
+        """Only admins post in a channel; who may be there at all is not asked here."""
+        return self.type != "channel" or user_id in self.admins
 
     def hearers(self) -> list[BotAccount]:
         """The bots that get its events: of a thread those that subscribed, of comments in a channel all."""
@@ -83,9 +93,8 @@ class Chat:
         return payload
 
     def shown(self, message: Message) -> dict[str, Any]:
-        """A message as it stands here: the payload of its event and its keyboard."""
-        keyboard = {"inlineKeyboardMarkup": message.keyboard} if message.keyboard else {}
-        return self.payload(message, parent_topic=True) | keyboard
+        """A message as it stands here: the payload of its event, its keyboard and its deeplink."""
+        return self.payload(message, parent_topic=True) | message.beside()
 
     def view(self) -> ChatView:
         """As its people see it: a private chat by the bot's id and name."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from vkteams_bot.emulator.chat import Chat, ChatType
@@ -19,8 +19,9 @@ MENTION = re.compile(r"@\[([^\[\]\s]+)\]")
 class Directory:
     """Users, bots and chats by their ids and nicks."""
 
-    def __init__(self, identifiers: Identifiers) -> None:
+    def __init__(self, identifiers: Identifiers, clock: Callable[[], float]) -> None:
         self._identifiers = identifiers
+        self._clock = clock
         self.users: dict[str, User] = {}
         self.bots: dict[str, BotAccount] = {}
         self._bots_by_id: dict[str, BotAccount] = {}
@@ -42,7 +43,7 @@ class Directory:
         which = "" if number == 1 else str(number)
         first_name = first_name or f"Test Bot {which}".strip()
         face = User(user_id=user_id, first_name=first_name, nick=nick or f"test_bot{which}", is_bot=True)
-        bot = BotAccount(token, face, EventQueue(first_event_id))
+        bot = BotAccount(token, face, EventQueue(first_event_id, self._clock))
         self.bots[token] = self._bots_by_id[user_id] = bot
         return bot
 

@@ -13,7 +13,7 @@ SHOWN_INLINE = ("image/png", "image/jpeg", "image/gif", "image/webp", "audio/", 
 
 
 async def download(request: Request, world: World, file_id: str) -> None:
-    """The file, or 404. With the switch `files_need_token` also 403, and 500 for an escaped colon."""
+    """The file, or 404, also when its address is too old. With `files_need_token` 403, and 500 for an escaped colon."""
     if request.method not in ("GET", "HEAD"):
         await request.text(405, "GET only\n")
         return
@@ -27,6 +27,8 @@ async def download(request: Request, world: World, file_id: str) -> None:
     try:
         stored = world.files.find(file_id)
     except Refusal:
+        stored = None
+    if stored is None or not world.files.is_offered(file_id, world.behaviour.file_url_seconds):
         await request.text(404, "Not Found\n")
         return
     kind = mimetypes.guess_type(stored.filename)[0] or "application/octet-stream"

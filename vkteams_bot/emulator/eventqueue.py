@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
+from collections.abc import Callable
 from itertools import islice
 from typing import Any, NamedTuple
 
-KEPT_WHEN_STATELESS = 10_000
+KEPT_ACKNOWLEDGED = 10_000
 LARGEST_ID = 2**63 - 1
 
 
 class Entry(NamedTuple):
     position: int
     event: Any
+    time: float
 
 
 class EventQueue:
-    """Ids ascend by one. `stateless`: acknowledged events stay, for who asks with a smaller id."""
+    """Ids ascend by one."""
 
-    def __init__(self, first_id: int) -> None:
+    def __init__(self, first_id: int, clock: Callable[[], float] = time.time) -> None:
         self.acknowledged = 0
+        self.turn = 0
+        self._clock = clock
         self._next_id = first_id
         self._entries: deque[Entry] = deque()
         self._handed_out = 0  # so many, from the left, were given to the bot at least once
-        self._waiting: set[asyncio.Future[None]] = set()
+        self._waiting: dict[asyncio.Future[None], None] = {}  # who waits longest comes first
 
     @property
     def next_id(self) -> int:
@@ -60,29 +65,60 @@ class EventQueue:
                 event = {"eventId": position, **event}
         self._append(position, event)
 
-    def take(self, last_event_id: int, limit: int, *, stateless: bool = False) -> list[Any]:
-        """Acknowledge up to `last_event_id` and return what comes after it. Nothing is removed by being returned."""
+    def take(
+        self,
+        last_event_id: int,
+        limit: int,
+        *,
+        stateless: bool = False,
+        zero_keeps: bool = False,
+        ignore_beyond: bool = False,
+        fresh: bool = False,
+    ) -> list[Any]:
+        """Acknowledge up to `last_event_id` and return what comes after it. Nothing is removed by being returned.
+
+        `stateless`: acknowledged events stay, for who asks with a smaller id; `zero_keeps`: for who asks with 0.
+        `ignore_beyond`: an id above the newest acknowledges nothing. `fresh`: only what was never returned.
+        """
+        keep = stateless or zero_keeps
         if last_event_id >= self._next_id:  # ids from elsewhere: nothing of ours is greater
-            self._acknowledge(self._next_id - 1, stateless)
-            return []
-        self._acknowledge(last_event_id, stateless)
-        if stateless:
-            first = next((n for n, entry in enumerate(self._entries) if entry.position > last_event_id), None)
-            first = len(self._entries) if first is None else first
-        else:
-            first = 0
+            if not ignore_beyond:
+                self._acknowledge(self._next_id - 1, keep)
+                return []
+            last_event_id = self.acknowledged
+        self._acknowledge(last_event_id, keep)
+        first = 0
+        if keep:
+            after = last_event_id if stateless or last_event_id == 0 else self.acknowledged
+            found = (number for number, entry in enumerate(self._entries) if entry.position > after)
+            first = next(found, len(self._entries))
+        if fresh:
+            first = max(first, self._handed_out)
         batch = [entry.event for entry in islice(self._entries, first, first + limit)]
         self._handed_out = max(self._handed_out, first + len(batch))
         return batch
 
+    def forget(self, *, keep_events: int, keep_seconds: float) -> None:
+        """Drop the oldest events beyond a number and an age in seconds; 0 is without end."""
+        oldest = self._clock() - keep_seconds
+        while self._entries and (
+            (keep_events and len(self._entries) > keep_events) or (keep_seconds and self._entries[0].time < oldest)
+        ):
+            self._drop_oldest()
+
+    def end_polls(self) -> None:
+        """End those that wait now: `turn` is another one for them."""
+        self.turn += 1
+        self.wake()
+
     async def arrival(self, seconds: float) -> None:
         """Wait until something is added, `wake` is called, or the time is over."""
         future = asyncio.get_running_loop().create_future()
-        self._waiting.add(future)
+        self._waiting[future] = None
         try:
             await asyncio.wait((future,), timeout=seconds)
         finally:
-            self._waiting.discard(future)
+            del self._waiting[future]
 
     def wake(self) -> None:
         """End all waiting."""
@@ -98,16 +134,18 @@ class EventQueue:
         self.acknowledged = 0
 
     def _append(self, position: int, event: Any) -> None:
-        self._entries.append(Entry(position, event))
+        self._entries.append(Entry(position, event, self._clock()))
         self._next_id = position + 1
         if self._waiting:
             self.wake()
 
-    def _acknowledge(self, event_id: int, stateless: bool) -> None:
+    def _acknowledge(self, event_id: int, keep: bool) -> None:
         self.acknowledged = max(self.acknowledged, event_id)
-        entries = self._entries
-        spare = max(0, len(entries) - KEPT_WHEN_STATELESS) if stateless else len(entries)
-        while spare and entries[0].position <= self.acknowledged:
-            entries.popleft()
+        spare = max(0, len(self._entries) - KEPT_ACKNOWLEDGED) if keep else len(self._entries)
+        while spare and self._entries[0].position <= self.acknowledged:
+            self._drop_oldest()
             spare -= 1
-            self._handed_out = max(0, self._handed_out - 1)
+
+    def _drop_oldest(self) -> None:
+        self._entries.popleft()
+        self._handed_out = max(0, self._handed_out - 1)

@@ -13,6 +13,10 @@ from vkteams_bot.emulator.scene import Scene
 
 Failure = dict[str, Any]
 
+# What a changedChatInfo calls each change.
+CHANGE_NAMES = {"title": "title", "about": "newAbout", "rules": "newRules"}
+NEW_NAMES = {"title": "newTitle"}
+
 
 class Groups(Scene):
     """`by` is who does it; None: the people themselves, who come and go."""
@@ -64,9 +68,11 @@ class Groups(Scene):
         self._tell("chats", chat, user_ids=people)
 
     def describe(self, chat: Chat, by: User, told: dict[str, Any], **changes: Any) -> None:
-        """Change title, description, rules or picture; `told` is what the event says of it."""
+        """Change title, description, rules or picture; `told` is what the event says of it, as it was seen."""
         for name, value in changes.items():
             setattr(chat, name, value)
+        if self.behaviour.chat_info_names == "new":
+            told = {"from": by.reference(), **{NEW_NAMES.get(name, name): value for name, value in told.items()}}
         if self.behaviour.changed_chat_info:
             self._announce("changedChatInfo", chat.bots, {"chat": chat.reference(), **told}, by)
         self._tell("chats", chat)
@@ -77,6 +83,8 @@ class Groups(Scene):
             return
         chat.pinned.add(message.msg_id)
         payload = {"chat": chat.reference(), **message.quoted()}
+        if chat.type == "channel" and self.behaviour.channel_from == "channel":
+            payload["from"] = chat.as_sender()
         if self.behaviour.pinned_from == "pinner":
             payload["from"] = by.reference()
         self._announce("pinnedMessage", chat.bots, payload, by)

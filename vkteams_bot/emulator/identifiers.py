@@ -12,6 +12,7 @@ from collections.abc import Callable
 BASE62 = string.digits + string.ascii_letters
 FILE_KINDS = {"image": "0", "video": "8", "audio": "G"}
 VOICE_KIND = "I"
+STICKER_KIND = "2"
 OTHER_KIND = "Z"
 
 
@@ -43,9 +44,10 @@ class Identifiers:
         now = self._clock()
         return f"SVR:{user_id}:{bot_id}:{int(now * 1_000_000)}:{next(self._queries)}-{int(now)}"
 
-    def file(self, filename: str, *, voice: bool = False) -> str:
+    def file(self, filename: str, *, voice: bool = False, sticker: bool = False) -> str:
         """33 characters; the first tells the kind."""
-        kind = VOICE_KIND if voice else FILE_KINDS.get(file_type(filename) or "", OTHER_KIND)
+        kind = FILE_KINDS.get(file_type(filename) or "", OTHER_KIND)
+        kind = VOICE_KIND if voice else STICKER_KIND if sticker else kind
         return f"{kind}{''.join(random.choices(BASE62, k=21))}{int(self._clock()):08x}1ab"
 
     def event(self) -> int:

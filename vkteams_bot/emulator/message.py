@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vkteams_bot.emulator.people import User
+from vkteams_bot.text.ranges import Ranges
 
 Part = dict[str, Any]
-Ranges = dict[str, list[dict[str, Any]]]
 Rows = list[list[dict[str, Any]]]
 
 
@@ -23,6 +23,7 @@ class Message:
     format: Ranges = field(default_factory=dict)
     parts: list[Part] = field(default_factory=list)
     keyboard: Rows | None = None
+    deeplink: str | None = None
     edited_timestamp: int | None = None
     deleted: bool = False
 
@@ -51,11 +52,21 @@ class Message:
             return self.parts
         return [*self.parts, {"type": "inlineKeyboardMarkup", "payload": self.keyboard}]
 
+    def leads_away(self, callback_data: str) -> bool:
+        """Whether its button with this data has an address, too, which wins."""
+        buttons = [button for row in self.keyboard or () for button in row]
+        return any(button.get("callbackData") == callback_data and button.get("url") for button in buttons)
+
     def seen(self) -> dict[str, Any]:
         """What a person sees. A deleted message keeps its place and author only."""
         seen = {"text": "", "format": {}, "parts": [], **self.body()}
         if self.deleted:
             seen |= {"text": "", "format": {}, "parts": [], "deleted": True}
-        elif self.keyboard:
-            seen["inlineKeyboardMarkup"] = self.keyboard
+        else:
+            seen |= self.beside()
         return seen
+
+    def beside(self) -> dict[str, Any]:
+        """What people see of it and events about it do not tell."""
+        beside = {"inlineKeyboardMarkup": self.keyboard, "deeplink": self.deeplink}
+        return {name: value for name, value in beside.items() if value}

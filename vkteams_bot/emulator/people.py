@@ -17,6 +17,7 @@ class User:
     last_name: str | None = None
     nick: str | None = None
     about: str | None = None
+    photo: str | None = None
     is_bot: bool = False
 
     @property
@@ -34,11 +35,14 @@ class User:
 
     def profile(self) -> dict[str, Any]:
         """The answer of chats/getInfo, without `ok`."""
-        profile = {"type": "private", **self.reference()}
+        profile = {"type": "private", **self.reference(), **self.portrait()}
         del profile["userId"]
-        if self.about:
-            profile["about"] = self.about
         return profile | ({"isBot": True} if self.is_bot else {"language": "en"})
+
+    def portrait(self) -> dict[str, Any]:
+        """What they tell of themselves; `photo` is an address."""
+        about = {"about": self.about} if self.about else {}
+        return about | ({"photo": [{"url": self.photo}]} if self.photo else {})
 
 
 @dataclass(slots=True)

@@ -11,11 +11,11 @@ from urllib.parse import parse_qsl
 from pydantic_core import to_json
 
 from vkteams_bot.emulator.multipart import Upload, parse_multipart
+from vkteams_bot.emulator.spelling import Params, json_pairs
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-Params = dict[str, list[str]]
 T = TypeVar("T")
 
 LONGEST_BODY = 50 * 1024 * 1024
@@ -87,7 +87,7 @@ class Request:
             if not message.get("more_body"):
                 return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
-    async def params(self) -> tuple[Params, list[Upload]]:
+    async def params(self, *, json_bodies: bool = False) -> tuple[Params, list[Upload]]:
         """Query and body merged, and uploaded files. Raises TooLong, ClientGone, MalformedBody."""
         if len(self.query) > LONGEST_QUERY:
             raise TooLong(414)
@@ -102,6 +102,8 @@ class Request:
             elif kind.startswith("multipart/form-data"):
                 fields, uploads = parse_multipart(kind, body)
                 pairs += fields
+            elif json_bodies and kind.startswith("application/json"):
+                pairs += json_pairs(body)
         for name, value in pairs:
             params.setdefault(name, []).append(value)
         return params, uploads

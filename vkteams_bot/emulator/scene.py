@@ -13,9 +13,11 @@ from vkteams_bot.emulator.chat import Chat, ChatType
 from vkteams_bot.emulator.directory import Directory
 from vkteams_bot.emulator.filestore import FileStore
 from vkteams_bot.emulator.identifiers import Identifiers
-from vkteams_bot.emulator.message import Message, Part, Ranges, Rows
+from vkteams_bot.emulator.message import Message, Part, Rows
 from vkteams_bot.emulator.people import BotAccount, User
 from vkteams_bot.emulator.query import Queries, Query
+from vkteams_bot.emulator.ratelimits import RateLimits
+from vkteams_bot.text.ranges import Ranges
 
 DEFAULT_TOKEN = "001.1234567890.0987654321:1000000001"
 DEFAULT_GROUP = "1000@chat.agent"
@@ -30,11 +32,9 @@ class Scene:
         *,
         behaviour: Behaviour | None = None,
         first_event_id: int | None = None,
-        batch_limit: int = 100,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.behaviour = behaviour or Behaviour()
-        self.batch_limit = batch_limit
         self.base_url = "http://127.0.0.1:8081"  # where people see files; set by the HTTP face
         self.closed = False
         self.counters: Counter[str] = Counter()
@@ -44,8 +44,9 @@ class Scene:
         self._identifiers = Identifiers(clock)
         self._listeners: dict[object, Listener] = {}
         self._first_behaviour = self.behaviour
-        self.directory = Directory(self._identifiers)
-        self.files = FileStore(self._identifiers)
+        self.directory = Directory(self._identifiers, clock)
+        self.rate_limits = RateLimits(clock)
+        self.files = FileStore(self._identifiers, clock)
         self._first_event_id = first_event_id
         self._populate()
         for token in tokens:
@@ -72,6 +73,10 @@ class Scene:
     def file_url(self, file_id: str) -> str:
         return f"{self.base_url}/files/get/{file_id}"
 
+    def address_as_text(self, file_id: str) -> str:
+        """What stands as the text of a file without caption."""
+        return self.file_url(file_id) if self.behaviour.file_url_as_text else ""
+
     def reset(self) -> None:
         """Back to the beginning; bots, their tokens and who listens stay, and ids go on ascending."""
         self.behaviour = self._first_behaviour
@@ -81,6 +86,7 @@ class Scene:
         self.counters.clear()
         self.queries.clear()
         self.sent_by_request_id.clear()
+        self.rate_limits.clear()
         for bot in self.bots.values():
             bot.queue.clear(self._identifiers.event())
         self._populate()
@@ -109,9 +115,11 @@ class Scene:
         self._tell("chats", None, user_ids=set(self.users))
         return bot
 
-    def add_user(self, user_id: str, first_name: str, last_name: str | None = None, nick: str | None = None) -> User:
-        """Add a person, or rename one."""
-        user = User(user_id=user_id, first_name=first_name, last_name=last_name, nick=nick)
+    def add_user(
+        self, user_id: str, first_name: str, last_name: str | None = None, nick: str | None = None, **more: Any
+    ) -> User:
+        """Add a person, or rename one; `more` is of User."""
+        user = User(user_id=user_id, first_name=first_name, last_name=last_name, nick=nick, **more)
         self.directory.add_user(user)
         self._tell("chats", None, user_ids={user_id})
         return user
@@ -140,6 +148,7 @@ class Scene:
         format: Ranges | None = None,
         parts: list[Part] | None = None,
         keyboard: Rows | None = None,
+        deeplink: str | None = None,
     ) -> Message:
         """Add a message, with a part for each mention; the other bots of the chat get an event."""
         message = Message(
@@ -150,10 +159,13 @@ class Scene:
             format=format or {},
             parts=[*(parts or ()), *self.directory.mentions(text)],
             keyboard=keyboard or None,
+            deeplink=deeplink,
         )
         chat.keep(message)
-        if chat.parent is not None and not sender.is_bot:
-            chat.subscribers[sender.user_id] = None
+        if not sender.is_bot:
+            chat.opened = True
+            if chat.parent is not None:
+                chat.subscribers[sender.user_id] = None
         self._report("newMessage", chat, message)
         self._tell("message", chat, message.seen)
         return message
@@ -167,10 +179,15 @@ class Scene:
         self._report("editedMessage", chat, message)
         self._tell("edited", chat, message.seen)
 
-    def remove(self, chat: Chat, message: Message) -> None:
-        """Delete a message. Bots hear of it in private chats only, and not of what they deleted themselves."""
+    def remove(self, chat: Chat, message: Message, by: BotAccount | None = None) -> None:
+        """Delete a message. Bots of a group hear of it by a switch only, and never of what they deleted themselves."""
         message.deleted = True
         chat.pinned.discard(message.msg_id)
+        if self.behaviour.deleted_in_groups and chat.type != "private":
+            gone = {"chat": chat.reference(), "msgId": message.msg_id, "timestamp": self.now()}
+            for bot in chat.hearers():
+                if bot is not by and bot.user_id in chat.admins:
+                    bot.queue.put("deletedMessage", gone)
         self._tell("deleted", chat, lambda: {"msgId": message.msg_id})
 
     def act(self, chat: Chat, who: User, actions: Sequence[str]) -> None:
@@ -187,8 +204,14 @@ class Scene:
         payload = None
         for bot in chat.hearers():
             if bot.user_id != message.sender.user_id:
-                payload = payload or chat.payload(message, parent_topic=self.behaviour.parent_topic)
+                payload = payload or self._payload(chat, message)
                 bot.queue.put(kind, payload)
+
+    def _payload(self, chat: Chat, message: Message) -> dict[str, Any]:
+        payload = chat.payload(message, parent_topic=self.behaviour.parent_topic)
+        if chat.type == "channel" and self.behaviour.channel_from == "channel":
+            payload["from"] = chat.as_sender()
+        return payload
 
     def _tell(
         self,

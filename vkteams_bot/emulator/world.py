@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from vkteams_bot.emulator.captions import with_addresses
 from vkteams_bot.emulator.chat import Chat, ChatView
-from vkteams_bot.emulator.groups import Failure, Groups
-from vkteams_bot.emulator.message import Message, Part, Ranges
+from vkteams_bot.emulator.groups import CHANGE_NAMES, Failure, Groups
+from vkteams_bot.emulator.message import Message, Part
 from vkteams_bot.emulator.people import User
 from vkteams_bot.emulator.query import Query
 from vkteams_bot.emulator.refusal import Refusal
 from vkteams_bot.emulator.scene import DEFAULT_GROUP, DEFAULT_TOKEN
+from vkteams_bot.text.ranges import Ranges
 
 __all__ = ["DEFAULT_GROUP", "DEFAULT_TOKEN", "World"]
 
@@ -41,13 +43,15 @@ class World(Groups):
         reply_to: str | None = None,
     ) -> str:
         """Write a message and return its id. Files go into `parts` by the fileId that `files.add` gave."""
-        user = self._person(user_id)
-        chat = self.directory.chat_for_person(user_id, chat_id)
+        user, chat = self._person(user_id), self.directory.chat_for_person(user_id, chat_id)
         quotes = [{"type": "reply", "payload": {"message": chat.find(reply_to).quoted()}}] if reply_to else []
-        parts = [*quotes, *(parts or ())]
-        if not text and not parts:
-            raise Refusal("a message needs text or parts")
-        return self.post(chat, user, text=text or self._address(parts), format=format, parts=parts).msg_id
+        return self._write(user, chat, text, [*quotes, *(parts or ())], format)
+
+    def forward(self, user_id: str, chat_id: str, from_chat_id: str, msg_ids: Sequence[str], text: str = "") -> str:
+        """Forward messages from another chat of the person, with a text or none. Returns the id of the new message."""
+        user, source = self._person(user_id), self.directory.chat_for_person(user_id, from_chat_id)
+        quotes = [{"type": "forward", "payload": {"message": source.find(msg_id).quoted()}} for msg_id in msg_ids]
+        return self._write(user, self.directory.chat_for_person(user_id, chat_id), text, quotes)
 
     def press(self, user_id: str, chat_id: str, msg_id: str, callback_data: str) -> str:
         """Press a button of a bot's message and return the queryId. A button that is gone may be pressed, too."""
@@ -57,6 +61,8 @@ class World(Groups):
         bot = next((bot for bot in chat.bots if bot.user_id == message.sender.user_id), None)
         if bot is None:
             raise Refusal("the message has no buttons: it is not from a bot of this chat")
+        if message.leads_away(callback_data):
+            raise Refusal("the button opens its url and tells the bot nothing")
         query_id = self._identifiers.query(user_id, bot.user_id)
         self.queries.add(Query(query_id, bot, chat, user_id))
         shown = chat.payload(message, parent_topic=self.behaviour.parent_topic)
@@ -118,6 +124,14 @@ class World(Groups):
         else:
             self.unpin(chat, message, by)
 
+    def set_info(self, user_id: str, chat_id: str, **changes: str) -> None:
+        """Change `title`, `about` or `rules` of a group, as an admin."""
+        chat = self._group(chat_id)
+        if user_id not in chat.admins:
+            raise Refusal(f"{user_id} is not an admin of {chat_id}")
+        for name, value in changes.items():
+            self.describe(chat, chat.members[user_id], {CHANGE_NAMES[name]: value}, **{name: value})
+
     def open_thread(self, user_id: str, chat_id: str, msg_id: str) -> str:
         """The chat id of the thread under a message, which is made if there is none."""
         chat = self._group(chat_id)
@@ -125,6 +139,14 @@ class World(Groups):
         thread = self.thread_under(chat, chat.find(msg_id))
         thread.subscribers[user_id] = None
         return thread.chat_id
+
+    def _write(self, user: User, chat: Chat, text: str, parts: list[Part], format: Ranges | None = None) -> str:
+        if not chat.may_post(user.user_id):
+            raise Refusal(f"{user.user_id} is not an admin of the channel {chat.chat_id}")
+        if not text and not parts:
+            raise Refusal("a message needs text or parts")
+        parts, text = with_addresses(parts, text, self.address_as_text)
+        return self.post(chat, user, text=text, format=format, parts=parts).msg_id
 
     def _group(self, chat_id: str) -> Chat:
         chat = self.directory.group(chat_id)
@@ -149,11 +171,3 @@ class World(Groups):
         if message.sender.user_id != user_id and not (admins and user_id in chat.admins):
             raise Refusal(f"the message is not from {user_id}")
         return chat, message
-
-    def _address(self, parts: list[Part]) -> str:
-        """What stands as text when a file, sticker or voice has no caption."""
-        for part in parts:
-            payload = part.get("payload")
-            if part.get("type") in ("file", "sticker", "voice") and isinstance(payload, dict):
-                return "" if payload.get("caption") else self.file_url(str(payload.get("fileId")))
-        return ""

@@ -59,4 +59,4 @@ def checked_language(language: str | None) -> str:
 
 def utf16_length(text: str) -> int:
     """Length in UTF-16 code units: what ranges count."""
-    return len(text) + sum(sign > "\uffff" for sign in text)
+    return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2

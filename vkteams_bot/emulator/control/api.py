@@ -10,6 +10,7 @@ from urllib.parse import parse_qs
 
 from vkteams_bot.emulator.behaviour import SWITCHES
 from vkteams_bot.emulator.control.forms import (
+    ChatInfo,
     Deletion,
     Edit,
     InChat,
@@ -40,6 +41,7 @@ class Control:
         self._posts: dict[str, Callable[[Any], Answer]] = {
             "users": self._users,
             "chats": self._chats,
+            "info": self._info,
             "members": self._members,
             "pins": self._pins,
             "threads": self._threads,
@@ -107,12 +109,18 @@ class Control:
 
     def _place(self, form: InChat) -> tuple[str, str]:
         """The person, and the chat as the person names it."""
-        chat_id = self._bot(form.token).user_id if form.chat_id == form.from_user else form.chat_id
-        return form.from_user, chat_id
+        return form.from_user, self._named(form, form.chat_id)
+
+    def _named(self, form: InChat, chat_id: str) -> str:
+        return self._bot(form.token).user_id if chat_id == form.from_user else chat_id
 
     def _users(self, body: Any) -> Answer:
+        bot_ids = {bot.user_id for bot in self._world.bots.values()}
         for user in read(list[NewUser], body if isinstance(body, list) else [body]):
-            self._world.add_user(user.user_id, user.first_name or user.user_id, user.last_name, user.nick)
+            if user.user_id not in bot_ids or user.model_fields_set != {"user_id", "add_error"}:
+                name = user.first_name or user.user_id
+                more = user.model_dump(include={"about", "photo"})
+                self._world.add_user(user.user_id, name, user.last_name, user.nick, **more)
             if user.add_error is None:
                 self._world.directory.add_errors.pop(user.user_id, None)
             else:
@@ -131,10 +139,17 @@ class Control:
         )
         return {"chatId": chat.chat_id}
 
+    def _info(self, body: Any) -> Answer:
+        info = read(ChatInfo, body)
+        changes = info.model_dump(include={"title", "about", "rules"}, exclude_none=True)
+        self._world.set_info(info.by, info.chat_id, **changes)
+        return {}
+
     def _members(self, body: Any) -> Answer:
         change = read(Membership, body)
         failures = self._world.join(change.chat_id, change.add, change.by)
-        self._world.leave(change.chat_id, change.remove, change.by)
+        if change.remove:
+            self._world.leave(change.chat_id, change.remove, change.by)
         self._world.set_admins(change.chat_id, change.admins, admin=True)
         self._world.set_admins(change.chat_id, change.not_admins, admin=False)
         return {"failures": failures}
@@ -160,7 +175,10 @@ class Control:
         return {"msgIds": msg_ids}
 
     def _write(self, new: NewMessage) -> str:
-        return self._world.write(*self._place(new), new.text, new.parts, new.format, new.reply_msg_id)
+        if new.forward_chat_id is None or not new.forward_msg_id:
+            return self._world.write(*self._place(new), new.text, new.parts, new.format, new.reply_msg_id)
+        msg_ids = [new.forward_msg_id] if isinstance(new.forward_msg_id, str) else new.forward_msg_id
+        return self._world.forward(*self._place(new), self._named(new, new.forward_chat_id), msg_ids, new.text)
 
     def _edits(self, body: Any) -> Answer:
         edit = read(Edit, body)
@@ -208,10 +226,14 @@ class Control:
     async def _upload(self, request: Request) -> Answer:
         """A file that people may send, as multipart: then a part with its fileId."""
         self._world.base_url = request.origin
-        _, uploads = await request.params()
-        if not uploads:
-            raise Refusal("send the file as multipart/form-data")
-        return {"fileId": self._world.files.add(uploads[0].filename, uploads[0].content).file_id}
+        params, uploads = await request.params()
+        kind = next(iter(params.get("kind", ())), "file")
+        if not uploads or kind not in ("file", "sticker", "voice"):
+            raise Refusal("send the file as multipart/form-data, with a kind of file, sticker or voice")
+        stored = self._world.files.add(
+            uploads[0].filename, uploads[0].content, voice=kind == "voice", sticker=kind == "sticker"
+        )
+        return {"fileId": stored.file_id}
 
     def _shown(self, query: dict[str, list[str]]) -> Answer:
         chat_id = next(iter(query.get("chatId", ())), None)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
 from vkteams_bot.emulator.refusal import Refusal
@@ -28,12 +28,17 @@ class Form(BaseModel):
 
 
 class NewUser(Form):
-    """`addError`: whoever adds this person to a chat is told this, and nothing is done."""
+    """`addError`: whoever adds this person, or this bot, to a chat is told this, and nothing is done.
+
+    Of a bot nothing else can be said here.
+    """
 
     user_id: str
     first_name: str | None = None
     last_name: str | None = None
     nick: str | None = None
+    about: str | None = None
+    photo: str | None = None
     add_error: AddError | None = None
 
 
@@ -51,6 +56,16 @@ class NewChat(Form):
     join_moderation: bool = False
     parent_topic: dict[str, Any] | None = None
     with_bot: bool = True
+
+
+class ChatInfo(Form):
+    """What an admin changes."""
+
+    chat_id: str
+    by: str = Field(alias="from")
+    title: str | None = None
+    about: str | None = None
+    rules: str | None = None
 
 
 class Membership(Form):
@@ -83,10 +98,22 @@ class InChat(Form):
 
 
 class NewMessage(InChat):
+    """Written or, with `forwardChatId` and `forwardMsgId`, forwarded from another chat of the person."""
+
     text: str = ""
     parts: list[dict[str, Any]] | None = None
     format: dict[str, list[dict[str, Any]]] | None = None
     reply_msg_id: str | None = None
+    forward_chat_id: str | None = None
+    forward_msg_id: str | list[str] | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if (self.forward_chat_id is None) != (not self.forward_msg_id):
+            raise ValueError("forwardChatId and forwardMsgId go together")
+        if self.forward_chat_id is not None and (self.parts or self.format or self.reply_msg_id):
+            raise ValueError("what is forwarded takes no parts, format or replyMsgId")
+        return self
 
 
 class NewCallback(InChat):

@@ -91,7 +91,10 @@ def set_chat_rules(world: World, bot: BotAccount, call: SetChatRules) -> Answer:
 @serves(SetChatAvatar)
 def set_chat_avatar(world: World, bot: BotAccount, call: SetChatAvatar) -> Answer:
     chat = group_of(world, bot, call.chat_id, admin=True)
-    stored = world.files.add(call.file.filename, call.file.content or b"")
+    upload = call.upload
+    if upload is None or not upload.content:
+        raise Refusal("Invalid file")
+    stored = world.files.add(upload.filename, upload.content)
     world.describe(chat, bot.user, {}, photo=stored.file_id)
     return {}
 

@@ -10,7 +10,7 @@ from vkteams_bot.emulator.world import World
 
 @serves(GetFileInfo)
 def get_file_info(world: World, bot: BotAccount, call: GetFileInfo) -> Answer:
-    stored = world.files.find(call.file_id)
+    stored = world.files.offer(call.file_id)
     return {
         "type": stored.type or "file",
         "size": len(stored.content),

@@ -24,6 +24,16 @@ def group_of(world: World, bot: BotAccount, chat_id: str, *, admin: bool = False
     return chat
 
 
+def root_of(world: World, bot: BotAccount, chat_id: str) -> Chat:
+    """A group or channel that may have threads. Raises Refusal."""
+    chat = world.directory.chat_for_bot(bot, chat_id)
+    if chat.type == "private":
+        raise Refusal("Invalid chatId")
+    if chat.parent is not None:
+        raise Refusal("Bad request")
+    return chat
+
+
 def page(items: Sequence[T], cursor: str | None, size: int) -> tuple[Sequence[T], dict[str, str]]:
     """The items after the cursor, and what the answer says of the next cursor. Raises Refusal for a strange one."""
     start = max(0, _position(cursor)) if cursor is not None else 0

@@ -12,16 +12,19 @@ from vkteams_bot.api.methods import (
     SendVoice,
 )
 from vkteams_bot.api.types import ParseMode
+from vkteams_bot.emulator.behaviour import Behaviour
 from vkteams_bot.emulator.chat import Chat
-from vkteams_bot.emulator.endpoints.quotes import Sending, quotes, several
+from vkteams_bot.emulator.endpoints.quotes import Sending, destination, quotes, several
 from vkteams_bot.emulator.endpoints.registry import Answer, serves
 from vkteams_bot.emulator.filestore import StoredFile
+from vkteams_bot.emulator.lengths import check_caption, check_keyboard, check_text
 from vkteams_bot.emulator.markup import plain_and_ranges
-from vkteams_bot.emulator.message import Message, Part, Ranges, Rows
+from vkteams_bot.emulator.message import Message, Part, Rows
 from vkteams_bot.emulator.people import BotAccount
 from vkteams_bot.emulator.refusal import Refusal
 from vkteams_bot.emulator.world import World
-from vkteams_bot.keyboards import InlineKeyboardBuilder, InlineKeyboardMarkup
+from vkteams_bot.keyboards import InlineKeyboardBuilder
+from vkteams_bot.text.ranges import Ranges
 
 DELETE_WINDOW_SECONDS = 48 * 3600
 
@@ -29,27 +32,31 @@ DELETE_WINDOW_SECONDS = 48 * 3600
 @serves(SendText)
 @serves(SendTextWithDeeplink)
 def send_text(world: World, bot: BotAccount, call: SendText | SendTextWithDeeplink) -> Answer:
-    chat = world.directory.chat_for_bot(bot, call.chat_id)
+    chat = destination(world, bot, call)
     parts = quotes(world, bot, chat, call)
-    if not call.text and not parts:
+    if not call.text and not _may_be_empty(world.behaviour, call, parts):
         raise Refusal("Missing required parameter 'text'")
-    text, ranges = _plain(world, call.text, call)
+    check_text(str(call.text), world.behaviour)
+    text, ranges = _plain(world, str(call.text), call)
     return _send(world, bot, chat, call, parts, text, ranges)
 
 
 @serves(SendFile)
 @serves(SendVoice)
 def send_file(world: World, bot: BotAccount, call: SendFile | SendVoice) -> Answer:
-    chat = world.directory.chat_for_bot(bot, call.chat_id)
+    chat = destination(world, bot, call)
     parts = quotes(world, bot, chat, call)
     caption, ranges = "", Ranges()
     if isinstance(call, SendFile):
-        caption, ranges = _plain(world, call.caption or "", call)
+        check_caption(str(call.caption or ""), world.behaviour)
+        caption, ranges = _plain(world, str(call.caption or ""), call)
     stored = _stored(world, call)
     parts.append(stored.part(caption, ranges, voice=isinstance(call, SendVoice)))
     parts += world.directory.mentions(caption)
-    text = "" if caption else world.file_url(stored.file_id)
-    return {"fileId": stored.file_id, **_send(world, bot, chat, call, parts, text, {})}
+    text = "" if caption else world.address_as_text(stored.file_id)
+    sent = _send(world, bot, chat, call, parts, text, {})
+    again = call.file_id is not None and not world.behaviour.resend_file_id
+    return sent if again else {"fileId": stored.file_id, **sent}
 
 
 @serves(EditText)
@@ -60,10 +67,10 @@ def edit_text(world: World, bot: BotAccount, call: EditText) -> Answer:
         raise Refusal("Permission denied")
     if not call.text:
         raise Refusal("Missing required parameter 'text'")
-    text, ranges = _plain(world, call.text, call)
-    keyboard = _rows(call)
-    if keyboard is None and world.behaviour.edit_without_keyboard == "keep":
-        keyboard = message.keyboard
+    check_text(str(call.text), world.behaviour)
+    text, ranges = _plain(world, str(call.text), call)
+    keyboard = _revised(world.behaviour, message, _rows(world, call))
+    world.rate_limits.charge(bot, chat, world.behaviour)
     world.revise(chat, message, text, ranges, keyboard)
     return {}
 
@@ -80,7 +87,7 @@ def delete_messages(world: World, bot: BotAccount, call: DeleteMessages) -> Answ
         _check_deletion(world, bot, chat, message)
     for message in found:
         if not message.deleted:
-            world.remove(chat, message)
+            world.remove(chat, message, bot)
     return {}
 
 
@@ -94,14 +101,18 @@ def answer_callback_query(world: World, bot: BotAccount, call: AnswerCallbackQue
 def _send(
     world: World, bot: BotAccount, chat: Chat, call: Sending, parts: list[Part], text: str, ranges: Ranges
 ) -> Answer:
-    keyboard = _rows(call)
+    keyboard = _rows(world, call)
     key = (bot.user_id, call.request_id or "")
     dedupe = world.behaviour.dedupe_request_id and call.request_id
     if dedupe and key in world.sent_by_request_id:
         return world.sent_by_request_id[key]
-    message = world.post(chat, bot.user, text=text, format=ranges, parts=parts, keyboard=keyboard)
+    first, *others = _one_each(parts) if world.behaviour.several_msg_ids else [parts]
+    message = world.post(
+        chat, bot.user, text=text, format=ranges, parts=first, keyboard=keyboard, deeplink=_deeplink(call)
+    )
+    more = [world.post(chat, bot.user, parts=forward).msg_id for forward in others]
     world.counters["sends"] += 1
-    answer = {"msgId": message.msg_id}
+    answer: Answer = {"msgId": [message.msg_id, *more] if more else message.msg_id}
     if dedupe:
         world.sent_by_request_id[key] = answer
     return answer
@@ -109,10 +120,37 @@ def _send(
 
 def _plain(world: World, text: str, call: SendText | SendTextWithDeeplink | SendFile | EditText) -> tuple[str, Ranges]:
     parse_mode = call.parse_mode if isinstance(call.parse_mode, ParseMode) else None
-    return plain_and_ranges(text, parse_mode, call.format, strict_escapes=world.behaviour.strict_escapes)
+    return plain_and_ranges(text, parse_mode, call.format, world.behaviour)
 
 
-def _rows(call: Sending | EditText) -> Rows | None:
+def _may_be_empty(behaviour: Behaviour, call: SendText | SendTextWithDeeplink, parts: list[Part]) -> bool:
+    """Whether a message may do without text."""
+    if behaviour.empty_text == "refuse":
+        return False
+    return bool(parts) or (behaviour.empty_text == "keyboard" and call.inline_keyboard_markup is not None)
+
+
+def _one_each(parts: list[Part]) -> list[list[Part]]:
+    """The parts of a message each, when several messages are forwarded."""
+    forwards = [[part] for part in parts if part["type"] == "forward"]
+    return forwards if len(forwards) > 1 else [parts]
+
+
+def _deeplink(call: Sending) -> str | None:
+    return call.deeplink if isinstance(call, SendTextWithDeeplink) else None
+
+
+def _revised(behaviour: Behaviour, message: Message, rows: Rows | None) -> Rows | None:
+    """The keyboard after an edit. Raises Refusal."""
+    if any(rows or ()):
+        return rows
+    how = behaviour.edit_without_keyboard if rows is None else behaviour.empty_keyboard
+    if how == "refuse":
+        raise Refusal("Bad request")
+    return message.keyboard if how == "keep" else None
+
+
+def _rows(world: World, call: Sending | EditText) -> Rows | None:
     """The keyboard as events show it; None when the call has none. Raises Refusal for a button that does nothing."""
     markup = call.inline_keyboard_markup
     if isinstance(markup, InlineKeyboardBuilder):
@@ -121,20 +159,18 @@ def _rows(call: Sending | EditText) -> Rows | None:
         return None
     if any(button.url is None and button.callback_data is None for button in markup.buttons):
         raise Refusal("Bad request")
-    return _wire(markup)
-
-
-def _wire(markup: InlineKeyboardMarkup) -> Rows:
     rows: Rows = markup.model_dump(mode="json", by_alias=True, exclude_none=True)
+    check_keyboard(rows, world.behaviour)
     return rows
 
 
 def _stored(world: World, call: SendFile | SendVoice) -> StoredFile:
     if call.file_id is not None:
         return world.files.find(call.file_id)
-    if call.file is None or not call.file.content:
+    upload = call.upload
+    if upload is None or not upload.content:
         raise Refusal("Invalid file")
-    return world.files.add(call.file.filename, call.file.content, voice=isinstance(call, SendVoice))
+    return world.files.add(upload.filename, upload.content, voice=isinstance(call, SendVoice))
 
 
 def _check_deletion(world: World, bot: BotAccount, chat: Chat, message: Message) -> None:

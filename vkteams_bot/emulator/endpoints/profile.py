@@ -10,4 +10,4 @@ from vkteams_bot.emulator.world import World
 
 @serves(GetMe)
 def get_me(world: World, bot: BotAccount, call: GetMe) -> Answer:
-    return bot.user.reference()
+    return bot.user.reference() | bot.user.portrait()

@@ -1,4 +1,4 @@
-"""Quotes: the reply and forward parts of a message that a bot sends."""
+"""What every send asks first: where to, and which messages it replies to or forwards."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from vkteams_bot.api.methods import MsgId, SendFile, SendText, SendTextWithDeeplink, SendVoice
 from vkteams_bot.emulator.chat import Chat
+from vkteams_bot.emulator.endpoints.groups import root_of
 from vkteams_bot.emulator.message import Part
 from vkteams_bot.emulator.people import BotAccount
 from vkteams_bot.emulator.refusal import Refusal
@@ -19,6 +20,20 @@ def several(ids: MsgId | Sequence[MsgId] | None) -> list[MsgId]:
     if ids is None:
         return []
     return [ids] if isinstance(ids, str | int) else list(ids)
+
+
+def destination(world: World, bot: BotAccount, call: Sending) -> Chat:
+    """The chat that a send goes to, and counts for. Raises Refusal and RateLimited."""
+    chat = world.directory.chat_for_bot(bot, call.chat_id)
+    topic = call.parent_topic if world.behaviour.parent_topic_sends else None
+    if topic is not None:
+        root = root_of(world, bot, topic.chat_id)
+        chat = world.thread_under(root, root.find(topic.message_id))
+    closed = chat.type == "private" and not chat.opened and not world.behaviour.write_first
+    if closed or not chat.may_post(bot.user_id):
+        raise Refusal("Permission denied")
+    world.rate_limits.charge(bot, chat, world.behaviour)
+    return chat
 
 
 def quotes(world: World, bot: BotAccount, chat: Chat, call: Sending) -> list[Part]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from vkteams_bot.api.methods import ThreadsAdd, ThreadsAutosubscribe, ThreadsGetSubscribers
-from vkteams_bot.emulator.chat import Chat
-from vkteams_bot.emulator.endpoints.groups import page
+from vkteams_bot.emulator.endpoints.groups import page, root_of
 from vkteams_bot.emulator.endpoints.registry import Answer, serves
 from vkteams_bot.emulator.people import BotAccount
 from vkteams_bot.emulator.refusal import Refusal
@@ -15,13 +14,13 @@ DEFAULT_PAGE_SIZE = 100
 
 @serves(ThreadsAdd)
 def threads_add(world: World, bot: BotAccount, call: ThreadsAdd) -> Answer:
-    chat = _root(world, bot, call.chat_id)
+    chat = root_of(world, bot, call.chat_id)
     return {"threadId": world.thread_under(chat, chat.find(call.msg_id)).chat_id}
 
 
 @serves(ThreadsAutosubscribe)
 def threads_autosubscribe(world: World, bot: BotAccount, call: ThreadsAutosubscribe) -> Answer:
-    chat = _root(world, bot, call.chat_id)
+    chat = root_of(world, bot, call.chat_id)
     world.autosubscribe(chat, bot, enable=call.enable, with_existing=bool(call.with_existing))
     return {}
 
@@ -42,13 +41,3 @@ def threads_get_subscribers(world: World, bot: BotAccount, call: ThreadsGetSubsc
     user_ids, next_cursor = page([*thread.subscribers], call.cursor, size)
     now = world.now()
     return {"subscribers": [{"sn": user_id, "userState": {"lastseen": now}} for user_id in user_ids], **next_cursor}
-
-
-def _root(world: World, bot: BotAccount, chat_id: str) -> Chat:
-    """A group or channel that may have threads. Raises Refusal."""
-    chat = world.directory.chat_for_bot(bot, chat_id)
-    if chat.type == "private":
-        raise Refusal("Invalid chatId")
-    if chat.parent is not None:
-        raise Refusal("Bad request")
-    return chat

@@ -6,9 +6,9 @@ import re
 import string
 from typing import NamedTuple
 
-from vkteams_bot.emulator.markup.styled import FORMAT_ERROR, StyledText
-from vkteams_bot.emulator.message import Ranges
-from vkteams_bot.emulator.refusal import Refusal
+from vkteams_bot.text.parsing.styled import MarkupError, Measure, StyledText
+from vkteams_bot.text.ranges import Ranges
+from vkteams_bot.text.styles import utf16_length
 
 MARKS = {"*": "bold", "_": "italic", "__": "underline", "~": "strikethrough"}
 STRICT = frozenset("\\_*~`[]()")
@@ -20,7 +20,7 @@ CODE = re.compile(r"`((?:\\.|[^\\`])*)`", re.DOTALL)
 CODE_ESCAPE = re.compile(r"\\([\\`])")
 ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
 ADDRESS = re.compile(r"\(((?:\\.|[^\\)\n])+)\)")
-BLOCK = re.compile(r"(?P<quote>>)|(?P<unordered_list>- )|(?P<ordered_list>\d{1,9}\. )")
+BLOCK = re.compile(r"(?P<quote>>)|(?P<unordered_list>- )|(?P<ordered_list>[0-9]{1,9}\. )")
 
 
 class Open(NamedTuple):
@@ -28,21 +28,21 @@ class Open(NamedTuple):
     start: int
 
 
-def parse_markdown(text: str, *, strict_escapes: bool = False) -> tuple[str, Ranges]:
-    r"""Raises Refusal (`Format error`): a mark that is not closed or crosses another, a backslash before a letter.
+def parse_markdown(text: str, *, strict_escapes: bool = False, measure: Measure = utf16_length) -> tuple[str, Ranges]:
+    r"""Raises MarkupError: a mark that is not closed or crosses another, a backslash before a letter.
 
     `strict_escapes`: a backslash is taken only before ``\ _ * ~ ` [ ] ( )``. Signs of lists and quotes are not
     part of the plain text.
     """
-    return _Parser(text, STRICT if strict_escapes else PUNCTUATION).parse()
+    return _Parser(text, STRICT if strict_escapes else PUNCTUATION, measure).parse()
 
 
 class _Parser:
-    def __init__(self, text: str, escapable: frozenset[str]) -> None:
+    def __init__(self, text: str, escapable: frozenset[str], measure: Measure) -> None:
         self._text = text
         self._escapable = escapable
         self._at = 0
-        self._out = StyledText()
+        self._out = StyledText(measure)
         self._open: list[Open] = []
         self._block: Open | None = None
 
@@ -54,7 +54,7 @@ class _Parser:
             self._special(found[0])
         self._out.write(self._text[self._at :])
         if self._open:
-            raise Refusal(FORMAT_ERROR)
+            raise MarkupError(self._open[-1].mark)
         self._end_block(self._out.length)
         return self._out.result()
 
@@ -68,16 +68,23 @@ class _Parser:
             self._line()
         elif sign == "[":
             if any(item.mark == "[" for item in self._open):
-                raise Refusal(FORMAT_ERROR)
+                raise MarkupError(sign)
             self._open.append(Open("[", self._out.length))
             self._at += 1
         elif sign == "]":
             self._end_link()
         elif sign == "@":
-            mention = MENTION.match(self._text, self._at)
-            self._write(f"@[{ESCAPE.sub(_escaped, mention[1])}]" if mention else "@", mention[0] if mention else "@")
+            self._mention()
         else:
             self._mark(sign)
+
+    def _mention(self) -> None:
+        """`@[userId]`; a bare `@[label](address)` is a link after an `@`."""
+        found = MENTION.match(self._text, self._at)
+        if found is None or (not found[0].endswith("\\]") and ADDRESS.match(self._text, found.end())):
+            self._write("@")
+        else:
+            self._write(f"@[{ESCAPE.sub(_escaped, found[1])}]", found[0])
 
     def _write(self, plain: str, source: str | None = None) -> None:
         self._out.write(plain)
@@ -86,7 +93,7 @@ class _Parser:
     def _escape(self) -> None:
         sign = self._text[self._at + 1 : self._at + 2]
         if sign not in self._escapable:
-            raise Refusal(FORMAT_ERROR)
+            raise MarkupError("\\" + sign)
         self._write(sign, "\\" + sign)
 
     def _code(self) -> None:
@@ -94,7 +101,7 @@ class _Parser:
         block = self._text.startswith("```", self._at)
         found = (PRE if block else CODE).match(self._text, self._at)
         if found is None:
-            raise Refusal(FORMAT_ERROR)
+            raise MarkupError("```" if block else "`")
         code = CODE_ESCAPE.sub(_escaped, found[2] if block else found[1])
         if block and found[1] is not None:
             code = code.removesuffix("\n")
@@ -111,7 +118,7 @@ class _Parser:
         if sign not in opened:
             self._open.append(Open(sign, self._out.length))
         elif opened[-1] != sign:
-            raise Refusal(FORMAT_ERROR)
+            raise MarkupError(sign)
         else:
             self._out.mark(MARKS[sign], self._open.pop().start)
         self._at += len(sign)
@@ -122,7 +129,7 @@ class _Parser:
             return
         address = ADDRESS.match(self._text, self._at + 1)
         if self._open[-1].mark != "[" or address is None:
-            raise Refusal(FORMAT_ERROR)
+            raise MarkupError("]" if address is not None else "[")
         self._out.mark("link", self._open.pop().start, url=ESCAPE.sub(_escaped, address[1]))
         self._at = address.end()
 
