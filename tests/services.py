@@ -188,6 +188,16 @@ class PrivateRedis:
             self._process.close()
             self._process = None
 
+    @contextlib.contextmanager
+    def hanging(self) -> Iterator[None]:
+        """Within it connections stay open and new ones are accepted, but nothing is answered."""
+        assert self._process is not None
+        self._process.send(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send(signal.SIGCONT)
+
     @property
     def running(self) -> bool:
         return self._process is not None and self._process.returncode is None

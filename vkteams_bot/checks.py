@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.apps import AppConfig
+from django.core.cache import caches
 from django.core.checks import CheckMessage, Error, Warning, register
 from django.db import connection
 from django.utils.module_loading import import_string
@@ -16,6 +17,7 @@ from vkteams_bot.exceptions import ConfigurationError
 
 TAG = "vkteams_bot"
 VENDORS = ("postgresql", "sqlite")
+DJANGO_REDIS_CACHE = "django.core.cache.backends.redis.RedisCache"
 
 
 @register(TAG)
@@ -48,3 +50,29 @@ def check_database(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
         return []
     hint = "Use PostgreSQL (or SQLite for development)."
     return [Error(f"vkteams_bot does not run on {connection.vendor}.", hint=hint, id="vkteams_bot.E004")]
+
+
+@register(TAG)
+def check_rate_limit_cache(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    if not isinstance(conf.rate_limit_cache, str):
+        return []  # E001 says what is wrong
+    cache = caches.settings.get(conf.rate_limit_cache)
+    if cache is None:
+        hint = f"Use one of CACHES: {', '.join(caches.settings)}."
+        problem = f"RATE_LIMIT_CACHE is {conf.rate_limit_cache!r}: there is no such cache."
+        return [Error(problem, hint=hint, id="vkteams_bot.E005")]
+    if cache["BACKEND"] == DJANGO_REDIS_CACHE and any(_is_limited(alias) for alias in conf.aliases):
+        problem = (
+            f"The cache {conf.rate_limit_cache!r} is Django's own Redis cache: each process counts RATE_LIMIT alone."
+        )
+        hint = 'Use "django_redis.cache.RedisCache" (pip install django-redis), so that all processes share the limit.'
+        return [Warning(problem, hint=hint, id="vkteams_bot.W002")]
+    return []
+
+
+def _is_limited(alias: str) -> bool:
+    try:
+        config = conf.bot(alias)
+    except ConfigurationError:
+        return False  # E001 says what is wrong
+    return bool(config.rate_limit or config.chat_rate_limit)

@@ -153,7 +153,7 @@ def test_resend_repeats_the_unknown(run, answer):
     ids=repr,
 )
 def test_what_never_left_or_came_too_early_is_sent_later(run, answer, monkeypatch):
-    monkeypatch.setattr("vkteams_bot.api.bot.RATE_LIMIT_PAUSE", 0.02)
+    monkeypatch.setattr("vkteams_bot.limits.bucket.PAUSE_SECONDS", 0.01)
 
     async def scenario(scene: Scene) -> None:
         assert await send(scene) == [("sent", "57", "")]

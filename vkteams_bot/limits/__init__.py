@@ -1,5 +1,7 @@
 """Rate limits: a policy, and a place that counts."""
 
-from vkteams_bot.limits.bucket import Limiter, LocalLimiter, RatePolicy, wait_turn, wait_turn_sync
+from vkteams_bot.limits.bucket import LocalLimiter, wait_turn, wait_turn_sync
+from vkteams_bot.limits.policy import Granted, Limiter, RatePolicy, Share
+from vkteams_bot.limits.priority import Priority
 
-__all__ = ["Limiter", "LocalLimiter", "RatePolicy", "wait_turn", "wait_turn_sync"]
+__all__ = ["Granted", "Limiter", "LocalLimiter", "Priority", "RatePolicy", "Share", "wait_turn", "wait_turn_sync"]

@@ -1,68 +1,57 @@
-"""Rate policy (what is allowed) apart from where it counts (here: this process)."""
+"""A rate limit that is counted in this process."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable, Sequence
+
+from vkteams_bot.limits.policy import Granted, Limiter, RatePolicy, Share
+from vkteams_bot.limits.priority import Priority
 
 CHATS_REMEMBERED = 10_000
 TIMER_SECONDS = 0.01
 """Timers may fire this much too early."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RatePolicy:
-    """At most `rate` requests per second sustained, `burst` at once; None = no limit."""
-
-    rate: float | None = None
-    burst: int = 5
-    chat_rate: float | None = None
-    chat_burst: int = 1
-
-    def __post_init__(self) -> None:
-        for name in ("rate", "chat_rate"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise ValueError(f"{name} must be positive, or None for no limit")
-        if self.burst < 1 or self.chat_burst < 1:
-            raise ValueError("burst must be at least 1")
-
-
-class Limiter(Protocol):
-    """Grants turns. Waiting happens outside, so that one waiter never blocks another."""
-
-    def reserve(self, chat_id: str | None) -> float:
-        """Take the next turn; return the seconds to wait for it (0 = now)."""
-
-    def try_take(self, chat_id: str | None) -> bool:
-        """Take a turn only if it is free now."""
-
-    def pause(self, seconds: float) -> None:
-        """Let nobody start for `seconds`: the server asked for it."""
-
-    def pause_left(self) -> float:
-        """Seconds until the pause ends. A turn that comes up in a pause has to be taken anew."""
+PAUSE_SECONDS = 0.5
+"""A pause of unknown length at the whole rate: at half of it twice as long, and so on."""
+SLOWEST = 1 / 16
+"""The part of the rate that is left after many refusals in a row."""
+LOWERING_SECONDS = 1.0
+"""Refusals that come within it are answers to requests that left together: they lower the rate once."""
+RECOVERY_SECONDS = 60.0
+"""In this time the rate grows by as much as the whole rate; so one refusal is forgotten after half of it."""
+ROUNDING = 1e-6
+"""Part of a turn that counts as nothing, so that who slept exactly as told gets his turn."""
 
 
 class _Schedule:
     """One token bucket as a virtual schedule (GCRA): the time at which the bucket would be full again."""
 
-    __slots__ = ("full_at", "interval", "slack")
+    __slots__ = ("burst", "full_at", "interval")
 
     def __init__(self, rate: float, burst: int) -> None:
         self.interval = 1.0 / rate
-        self.slack = self.interval * (burst - 1)
+        self.burst = burst
         self.full_at = 0.0
 
-    def wait(self, now: float) -> float:
-        return max(0.0, self.full_at - self.slack - now)
+    def wait(self, now: float, pace: float, room: int | None = None) -> float:
+        interval = self.interval / pace
+        wait = self.full_at - interval * ((self.burst if room is None else room) - 1) - now
+        return wait if wait > interval * ROUNDING else 0.0
 
-    def take(self, now: float) -> None:
-        self.full_at = max(self.full_at, now) + self.interval
+    def free(self, now: float, pace: float, room: int) -> int:
+        return max(0, int(room - max(0.0, self.full_at - now) * pace / self.interval + ROUNDING))
+
+    def take(self, now: float, pace: float, count: int = 1) -> None:
+        self.full_at = max(self.full_at, now) + count * self.interval / pace
+
+    def give_back(self, pace: float, count: int) -> None:
+        self.full_at -= count * self.interval / pace
+
+    def empty(self, moment: float, pace: float) -> None:
+        """At `moment` there is one turn and no burst."""
+        self.full_at = max(self.full_at, moment + self.interval / pace * (self.burst - 1))
 
 
 class LocalLimiter:
@@ -75,55 +64,122 @@ class LocalLimiter:
         self.policy = policy
         self._clock = clock
         self._bot = _Schedule(policy.rate, policy.burst) if policy.rate else None
-        self._chats: dict[str, _Schedule] = {}
+        self._parts: dict[str | Share, _Schedule] = {}
         self._sweep_at = CHATS_REMEMBERED
         self._paused_until = 0.0
+        self._lowered_to = 1.0
+        self._lowered_at = float("-inf")
         self._lock = threading.Lock()
 
     def reserve(self, chat_id: str | None) -> float:
         with self._lock:
             now = self._clock()
-            schedules = self._schedules(chat_id)
-            wait = max((schedule.wait(now) for schedule in schedules), default=0.0)
-            wait = max(wait, self._paused_until - now, 0.0)
-            for schedule in schedules:
-                schedule.take(now + wait if schedule is not self._bot else now)
+            pace = self._pace(now)
+            chat = self._chat(chat_id)
+            wait = max(0.0, self._paused_until - now)
+            if self._bot is not None:
+                wait = max(wait, self._bot.wait(now, pace))
+                self._bot.take(now, pace)
+            if chat is not None:
+                wait = max(wait, chat.wait(now, pace))
+                chat.take(now + wait, pace)
             return wait
 
     def try_take(self, chat_id: str | None) -> bool:
         with self._lock:
             now = self._clock()
-            schedules = self._schedules(chat_id)
-            if now < self._paused_until or any(schedule.wait(now) > 0 for schedule in schedules):
+            pace = self._pace(now)
+            schedules = [schedule for schedule in (self._bot, self._chat(chat_id)) if schedule is not None]
+            if now < self._paused_until or any(schedule.wait(now, pace) > 0 for schedule in schedules):
                 return False
             for schedule in schedules:
-                schedule.take(now)
+                schedule.take(now, pace)
             return True
 
-    def pause(self, seconds: float) -> None:
+    def take(self, count: int, priority: Priority, share: Share | None = None) -> Granted:
         with self._lock:
-            self._paused_until = max(self._paused_until, self._clock() + seconds)
+            now = self._clock()
+            if now < self._paused_until:
+                return Granted(0, self._paused_until - now)
+            if self._bot is None:
+                return Granted(count)
+            pace = self._pace(now)
+            rooms = [(self._bot, self.policy.room(priority))]
+            if share is not None:
+                own = self._share(share, self._bot)
+                rooms.append((own, own.burst))
+            granted = min(count, *(schedule.free(now, pace, room) for schedule, room in rooms))
+            if granted < 1:
+                return Granted(0, max(schedule.wait(now, pace, room) for schedule, room in rooms))
+            for schedule, _ in rooms:
+                schedule.take(now, pace, granted)
+            return Granted(granted)
+
+    def give_back(self, count: int, share: Share | None = None) -> None:
+        with self._lock:
+            if self._bot is None:
+                return
+            pace = self._pace(self._clock())
+            self._bot.give_back(pace, count)
+            if share is not None:
+                self._share(share, self._bot).give_back(pace, count)
+
+    def take_chats(self, chat_ids: Sequence[str]) -> list[float]:
+        waits = []
+        with self._lock:
+            now = self._clock()
+            pace = self._pace(now)
+            for chat_id in chat_ids:
+                chat = self._chat(chat_id)
+                wait = chat.wait(now, pace) if chat is not None else 0.0
+                if chat is not None and wait == 0:
+                    chat.take(now, pace)
+                waits.append(wait)
+        return waits
+
+    def pause(self, seconds: float | None = None) -> None:
+        with self._lock:
+            now = self._clock()
+            pace = self._pace(now)
+            if now >= max(self._paused_until, self._lowered_at + LOWERING_SECONDS):
+                pace = max(SLOWEST, pace / 2)
+                self._lowered_at = now
+            self._lowered_to = pace
+            self._paused_until = max(
+                self._paused_until, now + (seconds if seconds is not None else PAUSE_SECONDS / pace)
+            )
             if self._bot is not None:  # those who wait start one by one after the pause, not all at its end
-                self._bot.full_at = max(self._bot.full_at, self._paused_until)
+                self._bot.empty(self._paused_until, pace)
 
     def pause_left(self) -> float:
         return max(0.0, self._paused_until - self._clock())
 
-    def _schedules(self, chat_id: str | None) -> list[_Schedule]:
-        found = [self._bot] if self._bot is not None else []
-        if chat_id is not None and self.policy.chat_rate:
-            schedule = self._chats.get(chat_id)
-            if schedule is None:
-                if len(self._chats) >= self._sweep_at:
-                    self._forget_idle_chats()
-                schedule = self._chats[chat_id] = _Schedule(self.policy.chat_rate, self.policy.chat_burst)
-            found.append(schedule)
-        return found
+    def _pace(self, now: float) -> float:
+        """The part of the rate that is allowed now."""
+        if self._lowered_to == 1.0:
+            return 1.0
+        return min(1.0, self._lowered_to + max(0.0, now - self._paused_until) / RECOVERY_SECONDS)
 
-    def _forget_idle_chats(self) -> None:
+    def _chat(self, chat_id: str | None) -> _Schedule | None:
+        if chat_id is None or not self.policy.chat_rate:
+            return None
+        return self._part(chat_id, self.policy.chat_rate, self.policy.chat_burst)
+
+    def _share(self, share: Share, bot: _Schedule) -> _Schedule:
+        return self._part(share, share.part / bot.interval, self.policy.share_burst(share))
+
+    def _part(self, key: str | Share, rate: float, burst: int) -> _Schedule:
+        schedule = self._parts.get(key)
+        if schedule is None:
+            if len(self._parts) >= self._sweep_at:
+                self._forget_idle()
+            schedule = self._parts[key] = _Schedule(rate, burst)
+        return schedule
+
+    def _forget_idle(self) -> None:
         now = self._clock()
-        self._chats = {chat: schedule for chat, schedule in self._chats.items() if schedule.full_at > now}
-        self._sweep_at = max(CHATS_REMEMBERED, 2 * len(self._chats))
+        self._parts = {key: schedule for key, schedule in self._parts.items() if schedule.full_at > now}
+        self._sweep_at = max(CHATS_REMEMBERED, 2 * len(self._parts))
 
 
 async def wait_turn(limiter: Limiter, chat_id: str | None) -> None:
