@@ -57,6 +57,9 @@ KEYS: dict[str, Key] = {
     "CONCURRENCY": Key(100, (int,), least=1),
     "STOP_TIMEOUT": Key(10, NUMBER, least=0),
     "HANDLE_EDITED_AS_MESSAGE": Key(False, (bool,)),
+    "RATE_LIMIT_CACHE": Key("default", (str,)),
+    "REPLY_QUEUE": Key("vkteams.reply", (str,)),
+    "BULK_QUEUE": Key("vkteams.bulk", (str,)),
     "ON_UNKNOWN": Key("hold", (str,), choices=("hold", "resend")),
     "LOG_MESSAGES": Key(True, (bool,)),
     "KEEP_UPDATES_DAYS": Key(7, (*NUMBER, type(None)), least=0),
@@ -91,6 +94,9 @@ class Configuration:
     concurrency: int
     stop_timeout: float
     handle_edited_as_message: bool
+    rate_limit_cache: str
+    reply_queue: str
+    bulk_queue: str
     on_unknown: str
     log_messages: bool
     keep_updates_days: float | None

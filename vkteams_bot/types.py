@@ -3,6 +3,7 @@
 from vkteams_bot.api.files import InputFile
 from vkteams_bot.api.types import (
     AddedMembers,
+    Attachment,
     BotInfo,
     CallbackQuery,
     ChangedChatInfo,
@@ -16,6 +17,7 @@ from vkteams_bot.api.types import (
     ChatType,
     ChatUser,
     ChatUsers,
+    Content,
     CreatedChat,
     DeletedMessage,
     EditedMessage,
@@ -55,6 +57,7 @@ from vkteams_bot.api.types import (
     UnknownPart,
     UnpinnedMessage,
     User,
+    UserProfile,
     VoicePart,
     VoicePayload,
 )
@@ -62,6 +65,7 @@ from vkteams_bot.keyboards import Button, ButtonStyle, InlineKeyboardMarkup
 
 __all__ = [
     "AddedMembers",
+    "Attachment",
     "BotInfo",
     "Button",
     "ButtonStyle",
@@ -77,6 +81,7 @@ __all__ = [
     "ChatType",
     "ChatUser",
     "ChatUsers",
+    "Content",
     "CreatedChat",
     "DeletedMessage",
     "EditedMessage",
@@ -118,6 +123,7 @@ __all__ = [
     "UnknownPart",
     "UnpinnedMessage",
     "User",
+    "UserProfile",
     "VoicePart",
     "VoicePayload",
 ]

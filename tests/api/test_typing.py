@@ -1,6 +1,7 @@
 """What type checkers see of the facade: `make check` reads this; a `type: ignore` that hides nothing fails it."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, assert_type
 
 import pytest
@@ -23,9 +24,11 @@ from vkteams_bot.api.types import (
     SentMessage,
     Thread,
     ThreadSubscribers,
+    UserProfile,
 )
 from vkteams_bot.api.types.sending import Sendable
 from vkteams_bot.exceptions import InvalidCall
+from vkteams_bot.text import Bold
 
 
 def calls(bot: Bot) -> list[Call[Any]]:
@@ -72,6 +75,15 @@ async def results(bot: Bot, message: Message) -> None:
     assert_type(bot.execute_sync(SendText("c", "t")), SentMessage)
     assert_type(message.answer("t"), Sendable[SentMessage])
     assert_type(await message.reply("t", parse_mode="HTML"), SentMessage)
+    assert_type(await message.answer(Bold("t")), SentMessage)
+    assert_type(await message.answer_file(InputFile("f"), caption=Bold("c")), SentMessage)
+    assert_type(message.answer_voice(file_id="I").send(), SentMessage)
+    assert_type(await (await message.answer("t")).edit_text(Bold("t")), bool)
+    assert_type(await message.download(), bytes)
+    assert_type(await message.download("dir/", max_size=None), Path)
+    assert_type(await message.download_all("dir"), list[Path])
+    assert_type(await bot.get_user("@nick"), UserProfile)
+    assert_type(bot.get_user_name("a").send(), str)
     assert_type(message.delete().send(), bool)
     assert_type((await message.answer("t")).msg_id, str)
     assert_type(message.pin().send(), bool)

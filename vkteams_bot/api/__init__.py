@@ -6,8 +6,9 @@
 
 from vkteams_bot.api.bot import Bot
 from vkteams_bot.api.call import Call, CallNeverSent
+from vkteams_bot.api.delayed import Delayed, DelayNeverAwaited
 from vkteams_bot.api.files import InputFile
 from vkteams_bot.api.methods import Method
 from vkteams_bot.api.types import ParseMode
 
-__all__ = ["Bot", "Call", "CallNeverSent", "InputFile", "Method", "ParseMode"]
+__all__ = ["Bot", "Call", "CallNeverSent", "DelayNeverAwaited", "Delayed", "InputFile", "Method", "ParseMode"]

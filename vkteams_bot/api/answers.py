@@ -30,9 +30,15 @@ NEVER_LEFT = (
     httpx.LocalProtocolError,
 )
 
+TOO_LARGE = (413, 414)
 LONGEST_RETRY_AFTER = 24 * 3600.0
 LONGEST_DESCRIPTION = 500
 LONGEST_NUMBER = 1000  # digits
+MANY_CHARACTERS = 4096
+
+ADDRESS = "Is API_URL right? It begins with the server's own https:// or http:// and ends with /bot/v1"
+PROXY = "Is PROXY (or the variable VKT_PROXY) right?"
+LARGEST_BODY = "Servers take at most 50 MB"
 
 
 def translate(error: Exception, method: Method[Any]) -> exc.CallError:
@@ -41,9 +47,19 @@ def translate(error: Exception, method: Method[Any]) -> exc.CallError:
     reason = redact(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
     if isinstance(error, NEVER_LEFT):
         if tls is not None:
-            return exc.TLSError(f"{redact(str(tls))}. {REMEDY}", method=method)
-        return exc.NotSent(f"could not connect ({reason})", method=method)
-    return exc.OutcomeUnknown(f"no answer ({reason})", method=method)
+            return exc.TLSError(redact(str(tls)), method=method, hint=REMEDY)
+        hint = PROXY if isinstance(error, httpx.ProxyError) else None
+        return exc.NotSent(f"could not connect ({reason})", method=method, hint=hint)
+    return exc.OutcomeUnknown(f"no answer ({reason})", method=method, hint=_hint_without_answer(error, method))
+
+
+def _hint_without_answer(error: Exception, method: Method[Any]) -> str:
+    hints = [exc.OutcomeUnknown.hint]
+    if method.upload is not None:
+        hints.append(LARGEST_BODY)
+    elif isinstance(error, httpx.RemoteProtocolError):
+        hints.append(ADDRESS)
+    return ". ".join(hints)
 
 
 def read_answer(method: Method[R], status: int, retry_after: str | None, body: bytes, bot: Any) -> R:
@@ -84,9 +100,23 @@ def _whole_number(digits: str) -> int | float:
 
 def _not_an_answer(method: Method[Any], status: int, answer: dict[str, Any] | None) -> exc.CallError:
     what = "an answer without `ok`" if answer is not None else "something that is not a JSON object"
+    problem = f"HTTP {status}: the server sent {what}"
+    if status in TOO_LARGE:
+        return exc.BadRequest(
+            f"{problem}: the request is too large", method=method, hint=_shorter(method) or LARGEST_BODY
+        )
     if 300 <= status < 500 and status not in (408, 425):
-        return exc.BadRequest(f"HTTP {status}: is API_URL right? The server sent {what}", method=method)
-    return exc.OutcomeUnknown(f"HTTP {status}: the server sent {what}", method=method)
+        return exc.BadRequest(problem, method=method, hint=ADDRESS)
+    hint = f"{exc.OutcomeUnknown.hint}. {ADDRESS}" if status < 300 else None
+    return exc.OutcomeUnknown(problem, method=method, hint=hint)
+
+
+def _shorter(method: Method[Any]) -> str | None:
+    """The advice for a text of more characters than most clients send; servers do not say what they take."""
+    text = getattr(method, "text", None) or getattr(method, "caption", None) or ""
+    if len(text) <= MANY_CHARACTERS:
+        return None
+    return f"The text has {len(text)} characters: split_text makes several messages of it"
 
 
 def _seconds(value: str | None) -> float | None:
@@ -129,6 +159,7 @@ def _refusal(method: Method[Any], status: int, description: str, retry_after: fl
     if text in EXACT:
         return EXACT[text](description, method=method)
     if status >= 500 or text.startswith("server error"):
-        return exc.OutcomeUnknown(description or f"HTTP {status}", method=method)
+        return exc.OutcomeUnknown(description or f"HTTP {status}", method=method, hint=_shorter(method))
     known = next((kind for part, kind in IN_PART.items() if part in text), exc.BadRequest)
-    return known(description or "the server refused without a reason", method=method)
+    hint = _shorter(method) if known is exc.BadRequest else None
+    return known(description or "the server refused without a reason", method=method, hint=hint)

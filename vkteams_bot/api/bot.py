@@ -7,29 +7,38 @@ import logging
 import os
 import threading
 import time
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
+from datetime import datetime, timedelta
+from functools import partial
 from types import TracebackType
 from typing import Any, BinaryIO, Protocol, Self, TypeVar
 
 import httpx
 
 from vkteams_bot.api.answers import FOREIGN, read_answer, translate
+from vkteams_bot.api.call import Call, delay, in_event_loop
+from vkteams_bot.api.delayed import Delayed, Outbox
 from vkteams_bot.api.facade import Facade
+from vkteams_bot.api.fetching import Fetch
 from vkteams_bot.api.methods import Method
+from vkteams_bot.api.profiles import Profiles
 from vkteams_bot.api.redaction import remember_token
 from vkteams_bot.api.requests import RequestFactory, http_url
 from vkteams_bot.api.retry import RetryPolicy
+from vkteams_bot.api.sync_transport import SyncTransport
 from vkteams_bot.api.tls import Verify, ssl_context
 from vkteams_bot.api.transport import AsyncioTransport
 from vkteams_bot.api.types import ParseMode
+from vkteams_bot.api.typing_action import end_typing
+from vkteams_bot.api.uploads import fetched, fetched_sync
 from vkteams_bot.exceptions import CallError, ConfigurationError, OutcomeUnknown, RateLimited
-from vkteams_bot.limits import Limiter, LocalLimiter, RatePolicy, wait_turn, wait_turn_sync
+from vkteams_bot.limits import Limiter, LocalLimiter, Priority, RatePolicy, wait_turn, wait_turn_sync
 
 R = TypeVar("R")
 logger = logging.getLogger("vkteams_bot.api")
 
 LONGEST_ANSWER = 64 * 1024 * 1024
-RATE_LIMIT_PAUSE = 1.0
 MAX_CONNECTIONS = 200
 PROXY_VARIABLE = "VKT_PROXY"
 
@@ -75,6 +84,8 @@ class Bot(Facade):
         remember_token(token)
         self.alias = alias
         self.api_url = api_url
+        self.user_id = token.rpartition(":")[2] if ":" in token else ""
+        """The bot's own id, with which tokens end."""
         self.poll_time = poll_time
         self.timeout = timeout
         try:
@@ -82,6 +93,7 @@ class Bot(Facade):
             policy = RatePolicy(rate=rate_limit, burst=burst, chat_rate=chat_rate_limit)
         except ValueError as error:
             raise ConfigurationError(str(error)) from error
+        self.profiles = Profiles()
         self.limiter = limiter or LocalLimiter(policy)
         self.retry = RetryPolicy(retries=retries)
         self._requests = RequestFactory(token=token, api_url=api_url, timeout=timeout)
@@ -99,6 +111,7 @@ class Bot(Facade):
         self._sync_lock = threading.Lock()
         self.nick: str | None = None  # set by who asked self/get; commands to another nick are not for this bot
         self.sent_hook: SentHook | None = None
+        self.outbox: Outbox | None = None
 
     def __repr__(self) -> str:
         return f"<Bot {self.alias!r} at {self.api_url}>"
@@ -113,6 +126,7 @@ class Bot(Facade):
 
     async def aclose(self) -> None:
         """Close this loop's connections, and those of synchronous code."""
+        await end_typing(self)
         transport = self._transports.pop(asyncio.get_running_loop(), None)
         if transport is not None:
             await transport.aclose()
@@ -126,12 +140,23 @@ class Bot(Facade):
             transport.close()
 
     async def execute(
-        self, method: Method[R], *, charged: bool = True, retries: int | None = None, request_id: str | None = None
+        self,
+        method: Method[R],
+        *,
+        charged: bool = True,
+        retries: int | None = None,
+        request_id: str | None = None,
+        log: bool = True,
     ) -> R:
         """Send a method value and return its typed result. Raises CallError or InvalidCall.
 
         `charged=False`: the caller has taken the turn from `limiter` itself. `request_id` is for tracing.
+        `log=False`: the caller writes the chat log itself.
         """
+        if method.upload is not None and method.upload.is_far:
+            async with fetched(method.upload) as near:
+                method = method.uploading(near)
+                return await self.execute(method, charged=charged, retries=retries, request_id=request_id, log=log)
         policy = self.retry if retries is None else RetryPolicy(retries=retries)
         params = method.params(self.parse_mode)
         if request_id is not None and "request_id" in method.wire_names:
@@ -144,8 +169,11 @@ class Bot(Facade):
             with _opened(method) as file:
                 request = self._requests.build(method, params, file)
                 try:
-                    async with asyncio.timeout(None if file else self._requests.read_seconds(method) * 2):
+                    answer_seconds = self._requests.answer_seconds(method)
+                    async with asyncio.timeout(None if file else answer_seconds) as limit:
                         response = await self._transport().handle_async_request(request)
+                        if file:  # An upload may take its time, the rest of its answer may not.
+                            limit.reschedule(asyncio.get_running_loop().time() + answer_seconds)
                         body = await _read(response)
                     result = self._finish(method, response, body, started)
                     break
@@ -158,14 +186,18 @@ class Bot(Facade):
                 raise failure
             attempt += 1
             await asyncio.sleep(pause)
-        if self.sent_hook is not None and method.logged:
+        if log and self.sent_hook is not None and method.logged:
             await self.sent_hook.asent(self, method, result)
         return result
 
-    def execute_sync(self, method: Method[R]) -> R:
+    def execute_sync(self, method: Method[R], *, retries: int | None = None) -> R:
         """The same from synchronous code. Raises RuntimeError inside a running event loop."""
-        if _in_event_loop():
+        if in_event_loop():
             raise RuntimeError("inside async code await the call instead of .send(): it would block the event loop")
+        if method.upload is not None and method.upload.is_far:
+            with fetched_sync(method.upload) as near:
+                return self.execute_sync(method.uploading(near), retries=retries)
+        policy = self.retry if retries is None else RetryPolicy(retries=retries)
         params = method.params(self.parse_mode)
         attempt = 1
         while True:
@@ -182,7 +214,7 @@ class Bot(Facade):
                     failure = self._failed(translate(error, method), started)
                 except CallError as error:
                     failure = self._failed(error, started)
-            pause = self.retry.pause(failure, method, attempt)
+            pause = policy.pause(failure, method, attempt)
             if pause is None:
                 raise failure
             attempt += 1
@@ -190,6 +222,33 @@ class Bot(Facade):
         if self.sent_hook is not None and method.logged:
             self.sent_hook.sent(self, method, result)
         return result
+
+    def delay_many(
+        self,
+        calls: Iterable[Call[Any]],
+        *,
+        at: datetime | timedelta | None = None,
+        priority: Priority = Priority.NOTIFICATION,
+    ) -> Delayed:
+        """As `.delay()` of each of these calls of this bot, in a few statements. All or none are written."""
+        return delay(self, [call.take() for call in calls], at, priority)
+
+    async def fetch(self, url: str, sink: BinaryIO, *, max_size: int | None, listed: bool) -> str:
+        """Stream a file into `sink`; its name as the server gives it, not made safe. Raises DownloadFailed.
+
+        `listed`: the address is one that `files/getInfo` gave to this bot, so it may be asked with the token.
+        """
+        return await self._fetch(url, max_size, listed).run(self._transport(), sink)
+
+    def fetch_sync(self, url: str, sink: BinaryIO, *, max_size: int | None, listed: bool) -> str:
+        """The same from synchronous code. Raises RuntimeError inside a running event loop."""
+        if in_event_loop():
+            raise RuntimeError("inside async code await the download instead of .send(): it would block the event loop")
+        return self._fetch(url, max_size, listed).run_sync(self._transport_sync(), sink)
+
+    def _fetch(self, url: str, max_size: int | None, listed: bool) -> Fetch:
+        token_for = partial(self._requests.token_for, listed=listed)
+        return Fetch(url, max_size=max_size, timeout=self.timeout, token_for=token_for)
 
     def _finish(self, method: Method[R], response: httpx.Response, body: bytes, started: float) -> R:
         result = read_answer(method, response.status_code, response.headers.get("retry-after"), body, self)
@@ -200,7 +259,7 @@ class Bot(Facade):
 
     def _failed(self, error: CallError, started: float) -> CallError:
         if isinstance(error, RateLimited):
-            self.limiter.pause(error.retry_after if error.retry_after is not None else RATE_LIMIT_PAUSE)
+            self.limiter.pause(error.retry_after)
         logger.debug("%s after %.1f ms", error, (time.perf_counter() - started) * 1000)
         return error
 
@@ -226,21 +285,13 @@ class Bot(Facade):
             return self._given_sync_transport
         with self._sync_lock:
             if self._sync_transport is None:
-                self._sync_transport = httpx.HTTPTransport(
+                self._sync_transport = SyncTransport(
                     verify=ssl_context(self._verify),
                     proxy=self._proxy,
                     trust_env=False,
                     limits=httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=4),
                 )
             return self._sync_transport
-
-
-def _in_event_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
 
 
 _NO_FILE: AbstractContextManager[BinaryIO | None] = nullcontext()

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
+from operator import attrgetter
+from pathlib import Path
+from typing import Any, BinaryIO, TypeVar, overload
 
 from vkteams_bot.api import methods
 from vkteams_bot.api.call import Endpoint, Executor
-from vkteams_bot.api.types import MemberWalk
+from vkteams_bot.api.destinations import Destination, FileSaver
+from vkteams_bot.api.downloads import Download, Downloadable, Downloader
+from vkteams_bot.api.files import MAX_BYTES
+from vkteams_bot.api.profiles import Acquaintance, Lookup
+from vkteams_bot.api.types import MemberWalk, UserProfile
+from vkteams_bot.api.typing_action import Actor, Typing
+
+W = TypeVar("W", bound=BinaryIO)
 
 
 class Facade:
@@ -52,3 +63,49 @@ class Facade:
     def iter_chat_members(self: Executor, chat_id: str) -> MemberWalk:
         """Every member of a chat, over all pages: `async for`, or `for` in synchronous code."""
         return MemberWalk(partial(Facade.get_chat_members, self, chat_id))
+
+    def get_user(self: Acquaintance, user_id: str) -> Lookup[UserProfile]:
+        """The profile of a person or bot, by id or `@nick`; remembered for ten minutes. NotFound if there is none."""
+        return Lookup(self, user_id, Facade.get_chat_info(self, user_id).take(), lambda profile: profile)
+
+    def get_user_name(self: Acquaintance, user_id: str) -> Lookup[str]:
+        """First and last name, as `get_user` knows them; the id or nick of somebody without."""
+        return Lookup(self, user_id, Facade.get_chat_info(self, user_id).take(), attrgetter("full_name"))
+
+    def typing(self: Actor, chat_id: str) -> Typing:
+        """`async with`, or `with` in synchronous code: the chat shows "typing" until the block ends."""
+        return Typing(self, chat_id)
+
+    @overload
+    def download(self: Downloader, file: Downloadable, *, max_size: int | None = MAX_BYTES) -> Download[bytes]: ...
+    @overload
+    def download(
+        self: Downloader,
+        file: Downloadable,
+        destination: str | os.PathLike[str],
+        *,
+        max_size: int | None = MAX_BYTES,
+    ) -> Download[Path]: ...
+    @overload
+    def download(
+        self: Downloader, file: Downloadable, destination: FileSaver, *, max_size: int | None = MAX_BYTES
+    ) -> Download[str]: ...
+    @overload
+    def download(
+        self: Downloader, file: Downloadable, destination: W, *, max_size: int | None = MAX_BYTES
+    ) -> Download[W]: ...
+    def download(
+        self: Downloader,
+        file: Downloadable,
+        destination: Destination = None,
+        *,
+        max_size: int | None = MAX_BYTES,
+    ) -> Download[Any]:
+        """Download a file by its id, address or `FileInfo`, or a file, sticker or voice of a message.
+
+        Gives its bytes; with a path to write to, or a directory (under a safe name that is free there), the `Path`;
+        with a Django file field or storage the name under which it was saved; with an open file that file.
+        More than `max_size` bytes (50 MB; None = any number) raise FileTooLarge, any other failure DownloadFailed,
+        and what `files/getInfo` raises. Then nothing is left of the file.
+        """
+        return Download(self, file, destination, max_size)

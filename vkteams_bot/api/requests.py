@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from typing import Any, BinaryIO
 from urllib.parse import urlencode
 
@@ -23,6 +24,7 @@ class RequestFactory:
             # It may hold a password or a token, so it is not shown.
             raise ConfigurationError("API_URL must look like https://host/bot/v1, with nothing before or after")
         self._base = str(url)
+        self._api = url
         self._token = token
         self._timeout = timeout
         self._urls: dict[str, httpx.URL] = {}
@@ -34,10 +36,29 @@ class RequestFactory:
             (b"Content-Type", b"application/x-www-form-urlencoded"),
         ]
 
+    def token_for(self, url: httpx.URL, *, listed: bool) -> str | None:
+        """The token, if the address may see it: on the API's host or below it, and never over less than its scheme.
+
+        `listed`: the API itself gave the address, so a sibling of its host will do (api.example.ru, files.example.ru).
+        """
+        if url.scheme != "https" and self._api.scheme == "https":
+            return None
+        own, other = self._api.host, url.host
+        parent = own.partition(".")[2]
+        if other == own or other.endswith(f".{own}"):
+            return self._token
+        if listed and "." in parent and other.endswith(f".{parent}") and not _is_address(own):
+            return self._token
+        return None
+
     def read_seconds(self, method: Method[Any]) -> float:
         """How long the answer may take; a long poll may take its poll time on top."""
         poll_seconds: float = getattr(method, "poll_time", 0)
         return self._timeout + poll_seconds
+
+    def answer_seconds(self, method: Method[Any]) -> float:
+        """How long the whole answer may take, however busily the server drips."""
+        return self.read_seconds(method) * 2
 
     def build(self, method: Method[Any], params: WireParams, file: BinaryIO | None = None) -> httpx.Request:
         """`file` is the opened upload of the method. Raises InvalidCall for text that is not Unicode."""
@@ -66,6 +87,7 @@ class RequestFactory:
         return {
             "connect": min(self._timeout, CONNECT_SECONDS),
             "read": self.read_seconds(method),
+            "answer": self.answer_seconds(method),
             "write": self._timeout,
             "pool": self._timeout,
         }
@@ -78,6 +100,14 @@ def http_url(text: str) -> httpx.URL | None:
     except httpx.InvalidURL:
         return None
     return url if url.scheme in ("http", "https") and url.host and 0 < (url.port or 80) < 65536 else None
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_unicode(value: str | list[str]) -> bool:

@@ -21,7 +21,8 @@ class AsyncioTransport(httpx.AsyncBaseTransport):
     """HTTP/1.1 over asyncio for one event loop and hundreds of requests in flight.
 
     ConnectError, ConnectTimeout, PoolTimeout, ProxyError and UnsupportedProtocol: no byte of the request was sent.
-    Any other transport error: some may have been. The ALPN list of `ssl_context` is set to http/1.1.
+    Any other transport error: some may have been. Beside httpx's timeouts a streamed request may have `answer`: how
+    long after its last byte the head of the answer must be there. The ALPN list of `ssl_context` is set to http/1.1.
     """
 
     def __init__(
@@ -54,12 +55,10 @@ class AsyncioTransport(httpx.AsyncBaseTransport):
                 connection.write(outgoing.first_bytes)
                 if outgoing.stream is not None:
                     await outgoing.send_stream(connection, timeouts.get("write"))
+                    await _answered_in(timeouts.get("answer"), connection, read_seconds)
                 else:
                     connection.sending = False
-                while not connection.answered:
-                    if connection.error is not None:
-                        raise connection.error
-                    await connection.wait(read_seconds, httpx.ReadTimeout)
+                    await _answered(connection, read_seconds)
                 if outgoing.asks_to_close:
                     connection.keep_alive = False
             except BaseException:
@@ -192,6 +191,21 @@ class _Body(httpx.AsyncByteStream):
         connection, self._connection = self._connection, None
         if connection is not None:
             self._pool.release(connection)
+
+
+async def _answered(connection: Connection, read_seconds: float | None) -> None:
+    while not connection.answered:
+        if connection.error is not None:
+            raise connection.error
+        await connection.wait(read_seconds, httpx.ReadTimeout)
+
+
+async def _answered_in(seconds: float | None, connection: Connection, read_seconds: float | None) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await _answered(connection, read_seconds)
+    except TimeoutError:
+        raise httpx.ReadTimeout(f"the answer did not begin in {seconds} s") from None
 
 
 async def _send(connection: Connection, data: bytes, seconds: float | None) -> bool:

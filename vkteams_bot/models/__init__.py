@@ -1,10 +1,21 @@
 """The database is the truth, in both directions."""
 
 from vkteams_bot.models.accounts import BotAccount
+from vkteams_bot.models.broadcasts import Broadcast, BroadcastAction
 from vkteams_bot.models.calls import OutgoingCall
 from vkteams_bot.models.conversations import Conversation
 from vkteams_bot.models.messages import ChatMessage
 from vkteams_bot.models.people import Chat, Contact
 from vkteams_bot.models.updates import Update
 
-__all__ = ["BotAccount", "Chat", "ChatMessage", "Contact", "Conversation", "OutgoingCall", "Update"]
+__all__ = [
+    "BotAccount",
+    "Broadcast",
+    "BroadcastAction",
+    "Chat",
+    "ChatMessage",
+    "Contact",
+    "Conversation",
+    "OutgoingCall",
+    "Update",
+]

@@ -6,6 +6,8 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from vkteams_bot.limits import Priority
+
 
 class OutgoingCallQuerySet(models.QuerySet["OutgoingCall"]):
     def waiting(self) -> OutgoingCallQuerySet:
@@ -14,6 +16,14 @@ class OutgoingCallQuerySet(models.QuerySet["OutgoingCall"]):
     def sending(self) -> OutgoingCallQuerySet:
         """Claimed by a process; after that process died nobody knows whether they arrived."""
         return self.filter(status=OutgoingCall.Status.SENDING)
+
+    def of_bot(self, account_id: int) -> OutgoingCallQuerySet:
+        """What the bot's own process sends."""
+        return self.filter(account_id=account_id, sender=OutgoingCall.Sender.BOT)
+
+    def abandoned(self, now: datetime) -> OutgoingCallQuerySet:
+        """Claimed by a worker that has not renewed its claim: it died, or lost the database."""
+        return self.sending().filter(sender=OutgoingCall.Sender.WORKER, claimed_until__lt=now)
 
     def open(self) -> OutgoingCallQuerySet:
         """Waiting for an operator's decision."""
@@ -30,8 +40,9 @@ class OutgoingCallQuerySet(models.QuerySet["OutgoingCall"]):
         return self.filter(status__in=(*OutgoingCall.FINISHED, *OutgoingCall.OPEN) if failed else OutgoingCall.FINISHED)
 
     def older_than(self, moment: datetime, *, failed: bool = False) -> OutgoingCallQuerySet:
-        """Finished, and written before `moment`."""
-        return self.finished(failed=failed).filter(created_at__lt=moment)
+        """Finished, and written before `moment`; of a broadcast only when its results are final and kept."""
+        kept = models.Q(broadcast=None) | models.Q(broadcast__counts__isnull=False)
+        return self.finished(failed=failed).filter(kept, created_at__lt=moment)
 
     def resend(self) -> int:
         """Let the bot send failed and unknown ones again, within seconds; how many."""
@@ -54,6 +65,15 @@ class OutgoingCall(models.Model):
         UNKNOWN = "unknown", _("unknown")
         DROPPED = "dropped", _("dropped")
 
+    class Sender(models.TextChoices):
+        BOT = "bot", _("the bot's process")
+        WORKER = "worker", _("a Celery worker")
+
+    class PriorityChoice(models.IntegerChoices):
+        REPLY = Priority.REPLY, _("reply")
+        NOTIFICATION = Priority.NOTIFICATION, _("notification")
+        BULK = Priority.BULK, _("bulk")
+
     OPEN = (Status.FAILED, Status.UNKNOWN)
     FINISHED = (Status.SENT, Status.DROPPED)
 
@@ -72,6 +92,28 @@ class OutgoingCall(models.Model):
         verbose_name=_("update"),
         help_text=_("The update whose handler returned this reply."),
     )
+    broadcast = models.ForeignKey(
+        "Broadcast",
+        models.CASCADE,
+        null=True,
+        blank=True,
+        db_index=False,
+        related_name="calls",
+        verbose_name=_("broadcast"),
+    )
+    sender = models.CharField(
+        _("sent by"), max_length=8, choices=Sender, default=Sender.BOT, db_default=Sender.BOT.value
+    )
+    priority = models.PositiveSmallIntegerField(
+        _("priority"), choices=PriorityChoice, default=Priority.REPLY.value, db_default=Priority.REPLY.value
+    )
+    due_at = models.DateTimeField(_("due"), null=True, blank=True, help_text=_("Not sent before. Empty = at once."))
+    claimed_until = models.DateTimeField(
+        _("claimed until"), null=True, blank=True, help_text=_("Renewed while a worker is sending it.")
+    )
+    attempts = models.PositiveSmallIntegerField(
+        _("attempts"), default=0, db_default=0, help_text=_("How often it was put back because it could not be sent.")
+    )
     method = models.CharField(_("method"), max_length=64)
     chat_id = models.CharField(_("chat id"), max_length=255, blank=True)
     params = models.JSONField(_("parameters"), default=dict)
@@ -86,15 +128,46 @@ class OutgoingCall(models.Model):
     class Meta:
         verbose_name = _("outgoing call")
         verbose_name_plural = _("outgoing calls")
+        constraints = (
+            models.UniqueConstraint(
+                fields=("broadcast", "chat_id"),
+                condition=models.Q(broadcast__isnull=False),
+                name="vkteams_bot_call_recipient",
+            ),
+        )
         # As for Update: one per state that is asked for, none for what is finished.
         indexes = (
-            *(
-                models.Index(
-                    fields=("status", "account", "id"),
-                    name=f"vkteams_bot_call_{status}",
-                    condition=models.Q(status=status),
-                )
-                for status in ("queued", "sending")
+            # All that waits, where the bot's own process finds its part; what workers send; a broadcast's recipients.
+            models.Index(
+                fields=("status", "account", "sender", "id"),
+                name="vkteams_bot_call_queued",
+                condition=models.Q(status="queued"),
+            ),
+            models.Index(
+                fields=("account", "priority", "due_at", "id"),
+                name="vkteams_bot_call_due",
+                condition=models.Q(status="queued", sender="worker", broadcast=None),
+            ),
+            models.Index(
+                fields=("broadcast", "id"),
+                name="vkteams_bot_call_bulk",
+                condition=models.Q(status="queued", broadcast__isnull=False),
+            ),
+            models.Index(
+                fields=("status", "account", "chat_id"),
+                name="vkteams_bot_call_sending",
+                condition=models.Q(status="sending"),
+            ),
+            # What a worker put back: later calls of the same chat wait for it.
+            models.Index(
+                fields=("account", "chat_id", "id"),
+                name="vkteams_bot_call_put_back",
+                condition=models.Q(status="queued", sender="worker", attempts__gt=0),
+            ),
+            models.Index(
+                fields=("broadcast", "status"),
+                name="vkteams_bot_call_broadcast",
+                condition=models.Q(broadcast__isnull=False),
             ),
             *(
                 models.Index(fields=("id",), name=f"vkteams_bot_call_{status}", condition=models.Q(status=status))

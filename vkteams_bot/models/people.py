@@ -22,6 +22,10 @@ class Chat(models.Model):
     type = models.CharField(_("type"), max_length=32, choices=Type)
     title = models.CharField(_("title"), max_length=500, blank=True)
     created_at = models.DateTimeField(_("first seen"))
+    unreachable_at = models.DateTimeField(
+        _("unreachable since"), null=True, blank=True, help_text=_("A send was refused for good: blocked, unknown.")
+    )
+    unreachable_reason = models.CharField(_("reason"), max_length=255, blank=True, db_default="")
 
     class Meta:
         verbose_name = _("chat")

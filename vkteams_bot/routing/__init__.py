@@ -4,6 +4,7 @@ from vkteams_bot.routing.dispatcher import Dispatcher
 from vkteams_bot.routing.middleware import BaseMiddleware, provides
 from vkteams_bot.routing.outcomes import UNHANDLED, CancelHandler, Dispatched, ErrorEvent, SkipHandler, Status
 from vkteams_bot.routing.router import Router
+from vkteams_bot.routing.typing_action import typing_action
 
 __all__ = [
     "UNHANDLED",
@@ -16,4 +17,5 @@ __all__ = [
     "SkipHandler",
     "Status",
     "provides",
+    "typing_action",
 ]

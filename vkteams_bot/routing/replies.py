@@ -7,16 +7,18 @@ from types import GeneratorType
 from typing import Any
 
 from vkteams_bot.api.call import Call
+from vkteams_bot.api.delayed import Delayed
 from vkteams_bot.api.methods import Method
 from vkteams_bot.api.types import SentMessage
 from vkteams_bot.exceptions import RoutingError
+from vkteams_bot.text import Node
 
-# Results of calls that were awaited or sent: a message, or True.
-DONE = (SentMessage, bool)
+# Results of calls that were awaited, sent or delayed: a message, True, or rows of the outbox.
+DONE = (SentMessage, bool, Delayed)
 
 
 def replies_of(result: Any, *, bot: Any, chat_id: str, handler: str) -> tuple[Method[Any], ...]:
-    """A text is a message to the chat, a Call or Method is itself, a collection is several of them.
+    """A text or node is a message to the chat, a Call or Method is itself, a collection is several of them.
 
     What an awaited call gave (`return await message.answer(...)`) is sent already and adds nothing.
     Raises RoutingError for anything else.
@@ -29,7 +31,7 @@ def replies_of(result: Any, *, bot: Any, chat_id: str, handler: str) -> tuple[Me
 
 
 def _reply(value: Any, bot: Any, chat_id: str, handler: str) -> Method[Any]:
-    if isinstance(value, str):
+    if isinstance(value, str | Node):
         value = bot.send_text(chat_id, value)
     if isinstance(value, Call):
         return value.take()
@@ -39,6 +41,6 @@ def _reply(value: Any, bot: Any, chat_id: str, handler: str) -> Method[Any]:
         value.close()
         raise RoutingError(f"{handler} returned a coroutine: await it, or declare the handler `async def`")
     raise RoutingError(
-        f"{handler} returned {type(value).__name__}; a reply is a text, a call such as message.answer(...), "
-        "a method, or a list of these"
+        f"{handler} returned {type(value).__name__}; a reply is a text, a node such as Bold(...), "
+        "a call such as message.answer(...), a method, or a list of these"
     )

@@ -69,14 +69,14 @@ def outgoing(method: Method[Any], result: Any, now: datetime) -> list[Entry]:
     chat = ApiChat(chat_id=method.chat or "", type=_likely_type(method.chat or ""))
     out = ChatMessage.Direction.OUT
     if isinstance(method, SendText | SendTextWithDeeplink) and isinstance(result, SentMessage):
-        return [Entry(chat, result.msg_id, out, now, text=method.text, parts=_parts(method))]
+        return [Entry(chat, result.msg_id, out, now, text=str(method.text), parts=_parts(method))]
     if isinstance(method, SendFile | SendVoice) and isinstance(result, SentMessage):
         file_id = result.file_id or method.file_id
         part = {"type": "file" if isinstance(method, SendFile) else "voice", "payload": {"fileId": file_id}}
-        caption = method.caption if isinstance(method, SendFile) else None
+        caption = str(method.caption or "") if isinstance(method, SendFile) else None
         return [Entry(chat, result.msg_id, out, now, text=caption, parts=[part, *_parts(method)])]
     if isinstance(method, EditText):
-        return [Entry(chat, str(method.msg_id), out, now, text=method.text, parts=_parts(method), edited_at=now)]
+        return [Entry(chat, str(method.msg_id), out, now, text=str(method.text), parts=_parts(method), edited_at=now)]
     if isinstance(method, DeleteMessages):
         ids = [method.msg_id] if isinstance(method.msg_id, str | int) else method.msg_id
         return [Entry(chat, str(msg_id), out, now, deleted=True) for msg_id in ids]

@@ -11,11 +11,9 @@ from uuid import UUID
 from django.db import connection
 from django.utils import timezone
 
-from vkteams_bot.api.files import InputFile
 from vkteams_bot.api.methods import METHODS, Method
-from vkteams_bot.exceptions import InvalidCall
 from vkteams_bot.models import OutgoingCall
-from vkteams_bot.stores import sql
+from vkteams_bot.stores import sql, uploads
 
 Status = OutgoingCall.Status
 FILE = "file"
@@ -47,23 +45,18 @@ class CallOutcome:
 
 
 def storable(method: Method[Any], default_parse_mode: str | None) -> dict[str, Any]:
-    """The parameters as a row holds them. Raises InvalidCall for an upload that has no path."""
+    """The parameters as a row holds them. Raises InvalidCall for an upload that no row can hold."""
     params: dict[str, Any] = dict(method.params(default_parse_mode))
     upload = method.upload
     if upload is not None:
-        if upload.path is None:
-            raise InvalidCall(
-                "a returned call is stored first, so it can upload a path but not bytes: await it instead"
-            )
-        params[FILE] = [str(upload.path.absolute()), upload.filename]
+        params[FILE] = uploads.storable(upload)
     return params
 
 
 def restored(path: str, params: dict[str, Any]) -> Method[Any]:
     """The method value of a row. Raises KeyError or WireError when this version does not know it."""
-    wire = {name: value if isinstance(value, list) else [value] for name, value in params.items()}
-    upload = wire.pop(FILE, None)
-    file = InputFile(upload[0], filename=upload[1]) if upload else None
+    wire = {name: value if isinstance(value, list) else [value] for name, value in params.items() if name != FILE}
+    file = uploads.restored(params[FILE]) if FILE in params else None
     return METHODS[path].from_wire(wire, file=file)
 
 
@@ -128,7 +121,7 @@ def claim(ids: Collection[UUID], *, again: bool = False) -> set[UUID]:
 
 def recover(account_id: int, *, resend: bool) -> int:
     """After a start: what the dead process was sending may or may not have arrived. How many."""
-    sending = OutgoingCall.objects.filter(account_id=account_id).sending()
+    sending = OutgoingCall.objects.of_bot(account_id).sending()
     if resend:
         return sending.update(status=Status.QUEUED)
     return sending.update(status=Status.UNKNOWN, error=INTERRUPTED, finished_at=timezone.now())
@@ -141,12 +134,12 @@ def unclaim(ids: Collection[UUID]) -> None:
 
 def has_waiting(account_id: int, known: Collection[UUID]) -> bool:
     """Whether there are calls that `waiting` would give."""
-    return OutgoingCall.objects.filter(account_id=account_id).waiting().exclude(pk__in=known).exists()
+    return OutgoingCall.objects.of_bot(account_id).waiting().exclude(pk__in=known).exists()
 
 
 def waiting(account_id: int, known: Collection[UUID], limit: int) -> list[StoredCall]:
     """Waiting calls that nobody in this process knows of, in order. A row that cannot be read is marked failed."""
-    rows = OutgoingCall.objects.filter(account_id=account_id).waiting().exclude(pk__in=known).order_by("pk")
+    rows = OutgoingCall.objects.of_bot(account_id).waiting().exclude(pk__in=known).order_by("pk")
     found: list[StoredCall] = []
     for key, path, params, update_id in rows.values_list("pk", "method", "params", "update_id")[:limit]:
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, Generic, TypeAlias, TypeVar, dataclass_transform
+from typing import Any, ClassVar, Generic, Self, TypeAlias, TypeVar, dataclass_transform
 
 import pydantic
 from pydantic.alias_generators import to_camel
@@ -39,6 +39,9 @@ class Method(Generic[R]):
     upload_part: ClassVar[str | None]
     wire_names: ClassVar[dict[str, str]]
 
+    def check(self) -> None:
+        """Raise InvalidCall for what no server is known to take. Values made from the wire are not checked."""
+
     def params(self, default_parse_mode: str | None = None) -> WireParams:
         """The parameters as they go on the wire: text, or a list of texts for a repeated key. No token."""
         params: WireParams = {}
@@ -62,6 +65,10 @@ class Method(Generic[R]):
     def upload(self) -> InputFile | None:
         """The file that must travel in the body, if any."""
         return getattr(self, "file", None)
+
+    def uploading(self, file: InputFile) -> Self:
+        """The same with another file."""
+        return dataclasses.replace(self, file=file)  # type: ignore[type-var]
 
     def decode(self, answer: Mapping[str, Any], bot: Any) -> R:
         """The typed result of an answer that said `ok`. Raises pydantic.ValidationError."""

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Literal
 
-from vkteams_bot.api.files import InputFile
+from vkteams_bot.api.files import Upload
 from vkteams_bot.api.methods.base import Method, MsgId, WireParams, endpoint
 from vkteams_bot.api.methods.members import UserIds
 from vkteams_bot.api.types import ChatInfo, CreatedChat
@@ -74,7 +74,7 @@ class SetChatAvatar(Method[bool]):
     """Upload the chat's picture. The bot must be an admin."""
 
     chat_id: str
-    file: InputFile
+    file: Upload
 
 
 @endpoint("chats/pinMessage", safe_to_repeat=True)

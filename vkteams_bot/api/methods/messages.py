@@ -9,13 +9,14 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
-from vkteams_bot.api.files import InputFile
+from vkteams_bot.api.files import Upload
 from vkteams_bot.api.methods.base import Method, MsgId, endpoint
 from vkteams_bot.api.types import Format, ParseMode, SentMessage
 from vkteams_bot.api.types.messages import ParentTopic
 from vkteams_bot.api.unset import UNSET, Unset
 from vkteams_bot.exceptions import InvalidCall
 from vkteams_bot.keyboards import InlineKeyboardBuilder, InlineKeyboardMarkup
+from vkteams_bot.text import Node
 
 
 def _keyboard(value: Any) -> Any:
@@ -40,14 +41,34 @@ class _Keyboard:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Styled:
-    """Text takes one way of styling: a parse mode, ranges, or none (`parse_mode=None`)."""
+    """Text takes one way of styling: nodes, a parse mode, ranges, or none (`parse_mode=None`).
+
+    Of nodes the value has the plain text and the ranges: no parser of markup can misread that.
+    """
 
     parse_mode: ParseMode | Unset | None = UNSET
     format: FormatParam = None
 
     def __post_init__(self) -> None:
-        if self.format is not None and self.parse_mode not in (None, UNSET):
+        has_parse_mode = self.parse_mode not in (None, UNSET)
+        if self.format is not None and has_parse_mode:
             raise InvalidCall("give either format or parse_mode, not both")
+        for name in ("text", "caption"):
+            value = getattr(self, name, None)
+            if isinstance(value, Node):
+                if self.format is not None or has_parse_mode:
+                    raise InvalidCall(f"{name}: nodes have their own styles, so give neither format nor parse_mode")
+                self._write(name, value)
+
+    def check(self) -> None:
+        if getattr(self, "text", None) == "" and not getattr(self, "forward_msg_id", None):
+            raise InvalidCall("text is empty: a message that forwards nothing needs at least one character")
+
+    def _write(self, name: str, node: Node) -> None:
+        text, ranges = node.as_format()
+        object.__setattr__(self, name, text)
+        object.__setattr__(self, "parse_mode", None)
+        object.__setattr__(self, "format", Format.model_validate(ranges) if ranges else None)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -67,7 +88,7 @@ class SendText(_Quoting, _Styled, _Keyboard, Method[SentMessage]):
     """Send a message. A mention is `@[userId]` inside the text."""
 
     chat_id: str
-    text: str
+    text: str | Node
 
 
 @endpoint("messages/sendTextWithDeeplink", SentMessage, logged=True, wire=SEND_NAMES)
@@ -75,7 +96,7 @@ class SendTextWithDeeplink(_Quoting, _Styled, _Keyboard, Method[SentMessage]):
     """Send a message with a deeplink; few installations allow it."""
 
     chat_id: str
-    text: str
+    text: str | Node
     deeplink: str
 
 
@@ -93,9 +114,9 @@ class SendFile(_WithFile, _Quoting, _Styled, _Keyboard, Method[SentMessage]):
     """Upload a file, or send one again by its `file_id`."""
 
     chat_id: str
-    file: InputFile | None = None
+    file: Upload | None = None
     file_id: str | None = dataclasses.field(default=None, kw_only=True)
-    caption: str | None = dataclasses.field(default=None, kw_only=True)
+    caption: str | Node | None = dataclasses.field(default=None, kw_only=True)
 
 
 @endpoint("messages/sendVoice", SentMessage, logged=True, upload_part="file", wire=SEND_NAMES)
@@ -103,7 +124,7 @@ class SendVoice(_WithFile, _Quoting, _Keyboard, Method[SentMessage]):
     """Upload a voice message (aac, ogg or m4a), or send one again by its `file_id`."""
 
     chat_id: str
-    file: InputFile | None = None
+    file: Upload | None = None
     file_id: str | None = dataclasses.field(default=None, kw_only=True)
 
 
@@ -113,7 +134,7 @@ class EditText(_Styled, _Keyboard, Method[bool]):
 
     chat_id: str
     msg_id: MsgId
-    text: str
+    text: str | Node
 
 
 @endpoint("messages/deleteMessages", safe_to_repeat=True, logged=True)

@@ -34,6 +34,8 @@ from vkteams_bot.api.types.messages import (
     UnpinnedMessage,
 )
 from vkteams_bot.api.types.parts import (
+    Attachment,
+    Content,
     FilePart,
     FilePayload,
     ForwardPart,
@@ -48,11 +50,13 @@ from vkteams_bot.api.types.parts import (
     VoicePart,
     VoicePayload,
 )
+from vkteams_bot.api.types.profiles import UserProfile
 from vkteams_bot.api.types.results import FileInfo, SentMessage
 from vkteams_bot.api.types.threads import SubscriberState, Thread, ThreadAnswer, ThreadSubscriber, ThreadSubscribers
 
 __all__ = [
     "AddedMembers",
+    "Attachment",
     "BotInfo",
     "CallbackQuery",
     "ChangedChatInfo",
@@ -66,6 +70,7 @@ __all__ = [
     "ChatType",
     "ChatUser",
     "ChatUsers",
+    "Content",
     "CreatedChat",
     "DeletedMessage",
     "EditedMessage",
@@ -105,6 +110,7 @@ __all__ = [
     "UnknownPart",
     "UnpinnedMessage",
     "User",
+    "UserProfile",
     "VoicePart",
     "VoicePayload",
     "decode_event",

@@ -6,27 +6,15 @@ from typing import Annotated, Unpack
 
 from pydantic import Field
 
+from vkteams_bot.api.files import Uploadable
 from vkteams_bot.api.types.base import BoundObject, WireObject
 from vkteams_bot.api.types.chats import Chat, User
-from vkteams_bot.api.types.parts import (
-    FilePart,
-    FilePayload,
-    ForwardPart,
-    KeyboardPart,
-    LenientFormat,
-    MentionPart,
-    Part,
-    QuotedMessage,
-    ReplyPart,
-    StickerPart,
-    StickerPayload,
-    VoicePart,
-    VoicePayload,
-)
+from vkteams_bot.api.types.parts import Content, ForwardPart, KeyboardPart, QuotedMessage, ReplyPart
 from vkteams_bot.api.types.results import SentMessage
-from vkteams_bot.api.types.sending import Sendable, SendOptions, TextOptions
+from vkteams_bot.api.types.sending import Sendable, SendOptions, TextOptions, TypingBlock, VoiceOptions
 from vkteams_bot.api.types.threads import ThreadAnswer
 from vkteams_bot.keyboards import InlineKeyboardMarkup
+from vkteams_bot.text import Node
 
 MsgId = Annotated[str, Field(min_length=1, max_length=64)]
 
@@ -48,8 +36,29 @@ class ChatEvent(BoundObject):
 
     chat: Chat
 
-    def answer(self, text: str, **options: Unpack[SendOptions]) -> Sendable[SentMessage]:
+    def answer(self, text: str | Node, **options: Unpack[SendOptions]) -> Sendable[SentMessage]:
         result: Sendable[SentMessage] = self.bot.send_text(self.chat.chat_id, text, **options)
+        return result
+
+    def answer_file(
+        self,
+        file: Uploadable | None = None,
+        *,
+        file_id: str | None = None,
+        caption: str | Node | None = None,
+        **options: Unpack[SendOptions],
+    ) -> Sendable[SentMessage]:
+        """Upload a file, or send one again by its `file_id`."""
+        result: Sendable[SentMessage] = self.bot.send_file(
+            self.chat.chat_id, file, file_id=file_id, caption=caption, **options
+        )
+        return result
+
+    def answer_voice(
+        self, file: Uploadable | None = None, *, file_id: str | None = None, **options: Unpack[VoiceOptions]
+    ) -> Sendable[SentMessage]:
+        """Upload a voice message (aac, ogg or m4a), or send one again by its `file_id`."""
+        result: Sendable[SentMessage] = self.bot.send_voice(self.chat.chat_id, file, file_id=file_id, **options)
         return result
 
     def answer_chat_action(self, *actions: str) -> Sendable[bool]:
@@ -57,48 +66,20 @@ class ChatEvent(BoundObject):
         result: Sendable[bool] = self.bot.send_actions(self.chat.chat_id, actions)
         return result
 
+    def typing(self) -> TypingBlock:
+        """`async with`, or `with` in a `def` handler: the chat shows "typing" until the block ends."""
+        result: TypingBlock = self.bot.typing(self.chat.chat_id)
+        return result
 
-class Message(ChatEvent):
+
+class Message(ChatEvent, Content):
     """A message that the bot can see."""
 
     msg_id: MsgId
     from_user: User = Field(alias="from")
     timestamp: int
-    text: str | None = None
-    format: LenientFormat = None
-    parts: tuple[Part, ...] = ()
     edited_timestamp: int | None = None
     parent_topic: ParentTopic | None = Field(default=None, alias="parent_topic")
-
-    @property
-    def caption(self) -> str | None:
-        """The caption of the first file that has one."""
-        return next((file.caption for file in self.files if file.caption), None)
-
-    @property
-    def content(self) -> str | None:
-        """The caption, else the text; for a sticker or a file without caption servers put its address there."""
-        return self.caption or self.text
-
-    @property
-    def files(self) -> tuple[FilePayload, ...]:
-        return tuple(part.payload for part in self.parts if isinstance(part, FilePart))
-
-    @property
-    def sticker(self) -> StickerPayload | None:
-        return next((part.payload for part in self.parts if isinstance(part, StickerPart)), None)
-
-    @property
-    def voice(self) -> VoicePayload | None:
-        return next((part.payload for part in self.parts if isinstance(part, VoicePart)), None)
-
-    @property
-    def mentions(self) -> tuple[User, ...]:
-        return tuple(part.payload for part in self.parts if isinstance(part, MentionPart))
-
-    @property
-    def mentioned_user_ids(self) -> tuple[str, ...]:
-        return tuple(user.user_id for user in self.mentions)
 
     @property
     def reply_to(self) -> QuotedMessage | None:
@@ -129,12 +110,13 @@ class Message(ChatEvent):
     def thread_root_message_id(self) -> str | None:
         return str(self.parent_topic.message_id) if self.parent_topic else None
 
-    def reply(self, text: str, **options: Unpack[SendOptions]) -> Sendable[SentMessage]:
-        """Answer and quote this message."""
-        options["reply_msg_id"] = self.msg_id
+    def reply(self, text: str | Node, **options: Unpack[SendOptions]) -> Sendable[SentMessage]:
+        """Answer and quote this message. In a thread servers refuse quotes: there it is an answer without one."""
+        if not self.is_thread_message:
+            options["reply_msg_id"] = self.msg_id
         return self.answer(text, **options)
 
-    def answer_thread(self, text: str, **options: Unpack[SendOptions]) -> ThreadAnswer:
+    def answer_thread(self, text: str | Node, **options: Unpack[SendOptions]) -> ThreadAnswer:
         """Answer in the thread under this message, made if there is none; a message of a thread: in that thread.
 
         Await it or `.send()` it: it cannot be returned from a handler.
@@ -144,7 +126,7 @@ class Message(ChatEvent):
         # Some servers do not say that a message is in a thread, but refuse a thread there. Threads have no title.
         return ThreadAnswer(self.bot, add, answer, fall_back=not self.chat.title)
 
-    def edit_text(self, text: str, **options: Unpack[TextOptions]) -> Sendable[bool]:
+    def edit_text(self, text: str | Node, **options: Unpack[TextOptions]) -> Sendable[bool]:
         """Change the text; servers accept this for the bot's own messages only."""
         result: Sendable[bool] = self.bot.edit_text(self.chat.chat_id, self.msg_id, text, **options)
         return result
@@ -173,15 +155,12 @@ class DeletedMessage(ChatEvent):
     timestamp: int | None = None
 
 
-class PinnedMessage(ChatEvent):
+class PinnedMessage(ChatEvent, Content):
     """`from_user` may be the author or who pinned: the source does not say."""
 
     msg_id: MsgId
     from_user: User | None = Field(default=None, alias="from")
     timestamp: int | None = None
-    text: str | None = None
-    format: LenientFormat = None
-    parts: tuple[Part, ...] = ()
 
 
 class UnpinnedMessage(ChatEvent):

@@ -7,12 +7,13 @@ from typing import Any, Unpack
 from pydantic import PrivateAttr
 
 from vkteams_bot.api.types.base import BoundObject, WireObject
-from vkteams_bot.api.types.sending import Sendable, TextOptions
+from vkteams_bot.api.types.sending import Sendable, SendOptions, TextOptions
 from vkteams_bot.exceptions import InvalidCall
+from vkteams_bot.text import Node
 
 
 class SentMessage(BoundObject):
-    """A message that the bot has just sent."""
+    """A message that the bot has just sent: it can be edited, deleted, pinned and replied to."""
 
     msg_id: str
     file_id: str | None = None
@@ -29,7 +30,13 @@ class SentMessage(BoundObject):
             raise InvalidCall("this SentMessage was not returned by a call, so its chat is not known")
         return self._chat_id
 
-    def edit_text(self, text: str, **options: Unpack[TextOptions]) -> Sendable[bool]:
+    def reply(self, text: str | Node, **options: Unpack[SendOptions]) -> Sendable[SentMessage]:
+        """Send another message that quotes this one. Servers refuse quotes in threads."""
+        options["reply_msg_id"] = self.msg_id
+        result: Sendable[SentMessage] = self.bot.send_text(self.chat_id, text, **options)
+        return result
+
+    def edit_text(self, text: str | Node, **options: Unpack[TextOptions]) -> Sendable[bool]:
         result: Sendable[bool] = self.bot.edit_text(self.chat_id, self.msg_id, text, **options)
         return result
 
@@ -40,6 +47,10 @@ class SentMessage(BoundObject):
     def pin(self) -> Sendable[bool]:
         """Servers may refuse this at once after the send: then try again after a second."""
         result: Sendable[bool] = self.bot.pin_message(self.chat_id, self.msg_id)
+        return result
+
+    def unpin(self) -> Sendable[bool]:
+        result: Sendable[bool] = self.bot.unpin_message(self.chat_id, self.msg_id)
         return result
 
 

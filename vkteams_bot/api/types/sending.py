@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from typing import Any, Protocol, TypedDict, TypeVar
+from types import TracebackType
+from typing import Any, Protocol, Self, TypedDict, TypeVar
 
 from vkteams_bot.api.types.formatting import Format
 from vkteams_bot.keyboards import InlineKeyboardBuilder, InlineKeyboardMarkup
@@ -18,17 +19,43 @@ class Sendable(Protocol[R_co]):
     def send(self) -> R_co: ...
 
 
-class TextOptions(TypedDict, total=False):
-    """Options of every call that carries text."""
+class TypingBlock(Protocol):
+    """Shows "typing" from its beginning to its end."""
+
+    async def __aenter__(self) -> Self: ...
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None: ...
+
+
+class KeyboardOptions(TypedDict, total=False):
+    """Options of every call that shows buttons."""
 
     inline_keyboard_markup: InlineKeyboardMarkup | InlineKeyboardBuilder | None
+
+
+class TextOptions(KeyboardOptions, total=False):
+    """Options of every call that carries text. Nodes take neither parse mode nor format: they have their styles."""
+
     parse_mode: str | None
     format: Format | None
 
 
-class SendOptions(TextOptions, total=False):
-    """Options of every call that sends a message."""
+class QuoteOptions(TypedDict, total=False):
+    """Options of every call that sends a message: what it quotes or forwards."""
 
     reply_msg_id: str | int | Sequence[str | int] | None
     forward_chat_id: str | None
     forward_msg_id: str | int | Sequence[str | int] | None
+
+
+class SendOptions(TextOptions, QuoteOptions, total=False):
+    """Options of a message with text or a caption."""
+
+
+class VoiceOptions(KeyboardOptions, QuoteOptions, total=False):
+    """Options of a voice message, which has no caption."""

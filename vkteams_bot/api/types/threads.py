@@ -13,6 +13,7 @@ from vkteams_bot.api.types.members import Cursor
 from vkteams_bot.api.types.results import SentMessage
 from vkteams_bot.api.types.sending import Sendable, SendOptions
 from vkteams_bot.exceptions import BadRequest
+from vkteams_bot.text import Node
 
 
 class Thread(BoundObject):
@@ -20,7 +21,7 @@ class Thread(BoundObject):
 
     thread_id: str
 
-    def answer(self, text: str, **options: Unpack[SendOptions]) -> Sendable[SentMessage]:
+    def answer(self, text: str | Node, **options: Unpack[SendOptions]) -> Sendable[SentMessage]:
         result: Sendable[SentMessage] = self.bot.send_text(self.thread_id, text, **options)
         return result
 
