@@ -1,6 +1,19 @@
 """Inline keyboards."""
 
 from vkteams_bot.keyboards.builder import InlineKeyboardBuilder
+from vkteams_bot.keyboards.callback_data import CallbackDataFactory, CallbackDataFilter
 from vkteams_bot.keyboards.markup import Button, ButtonStyle, InlineKeyboardMarkup, NewButton
+from vkteams_bot.keyboards.paginator import Page, PageData, Paginator
 
-__all__ = ["Button", "ButtonStyle", "InlineKeyboardBuilder", "InlineKeyboardMarkup", "NewButton"]
+__all__ = [
+    "Button",
+    "ButtonStyle",
+    "CallbackDataFactory",
+    "CallbackDataFilter",
+    "InlineKeyboardBuilder",
+    "InlineKeyboardMarkup",
+    "NewButton",
+    "Page",
+    "PageData",
+    "Paginator",
+]

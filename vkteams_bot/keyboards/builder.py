@@ -8,6 +8,7 @@ from typing import Self
 from pydantic import ValidationError
 
 from vkteams_bot.exceptions import InvalidCall
+from vkteams_bot.keyboards.callback_data import CallbackDataFactory
 from vkteams_bot.keyboards.markup import Button, ButtonStyle, InlineKeyboardMarkup, NewButton
 
 
@@ -21,11 +22,13 @@ class InlineKeyboardBuilder:
         self,
         text: str,
         *,
-        callback_data: str | None = None,
+        callback_data: str | CallbackDataFactory | None = None,
         url: str | None = None,
         style: ButtonStyle | str | None = None,
     ) -> Self:
         """Add one button in a row of its own; `adjust()` rearranges. Raises InvalidCall unless it has one action."""
+        if isinstance(callback_data, CallbackDataFactory):
+            callback_data = callback_data.pack()
         return self.add(_new_button(text, callback_data, url, style))
 
     def add(self, *buttons: Button) -> Self:

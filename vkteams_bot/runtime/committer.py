@@ -29,6 +29,7 @@ class Committer:
         self._thread = thread
         self._waiting: list[tuple[Changes, asyncio.Future[Claimed] | None]] = []
         self._wake = asyncio.Event()
+        self._resting = asyncio.Event()
         self._closing = False
 
     def add(self, changes: Changes) -> None:
@@ -51,8 +52,10 @@ class Committer:
         try:
             while self._waiting or not self._closing:
                 if not self._waiting:
+                    self._resting.set()
                     self._wake.clear()
                     await self._wake.wait()
+                    self._resting.clear()
                     continue
                 group, self._waiting = self._waiting[:LARGEST_GROUP], self._waiting[LARGEST_GROUP:]
                 await self._write(group)
@@ -61,6 +64,12 @@ class Committer:
                 if future is not None and not future.done():
                     future.set_exception(LeaseLost())
             self._waiting.clear()
+
+    async def flush(self) -> None:
+        """Until all that was added is written. Raises nothing: what could not be written is logged."""
+        while self._waiting or not self._resting.is_set():
+            await self._resting.wait()
+            await asyncio.sleep(0)
 
     def close(self) -> None:
         """Write what is waiting, then end."""

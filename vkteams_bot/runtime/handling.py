@@ -24,6 +24,7 @@ from vkteams_bot.runtime.committer import Committer
 from vkteams_bot.runtime.delivery import Delivery
 from vkteams_bot.runtime.lanes import Lane, QueuedUpdate
 from vkteams_bot.runtime.slots import Slots
+from vkteams_bot.runtime.unanswered import replies_to
 from vkteams_bot.stores import outbox
 from vkteams_bot.stores.bot_store import Changes
 from vkteams_bot.stores.crossing import HandlerThreads, is_connection_loss
@@ -125,7 +126,7 @@ class Handling:
             record = self._with_expiry(context.record())
             changes.states[context.key] = record
             record = StateRecord(record.state, record.data, record.version + 1, record.expires_at)
-        for method in result.replies:
+        for method in replies_to(update.event, result):
             changes.calls.append(self._new_call(update, method))
         if result.error is not None:
             changes.finished.append(self._failed(update, result.handler, result.error))

@@ -92,6 +92,10 @@ class Poller:
                 break
         return skipped
 
+    async def take_waiting(self) -> int:
+        """One short poll: take in what the server holds now; how many. Raises CallError."""
+        return await self._take_in(await self._poll(0))
+
     async def _poll(self, poll_seconds: int) -> list[Event]:
         try:
             return await self._bot.execute(GetEvents(self._offset, poll_seconds), retries=0)

@@ -14,18 +14,11 @@ from vkteams_bot.api.retry import Backoff
 from vkteams_bot.api.types import BotInfo
 from vkteams_bot.conf import conf
 from vkteams_bot.exceptions import CallError, InvalidToken
-from vkteams_bot.fsm import Strategy
 from vkteams_bot.routing import Dispatcher
-from vkteams_bot.runtime.committer import Committer
-from vkteams_bot.runtime.delivery import Delivery
-from vkteams_bot.runtime.handling import Handling
 from vkteams_bot.runtime.hooks import run_hooks
-from vkteams_bot.runtime.lanes import Lanes
 from vkteams_bot.runtime.lease import keep_lease, take_lease
-from vkteams_bot.runtime.poller import Poller
-from vkteams_bot.runtime.recovery import Recovery
+from vkteams_bot.runtime.parts import Parts
 from vkteams_bot.runtime.sent_log import CommittedSentLog
-from vkteams_bot.runtime.sweep import Sweep
 from vkteams_bot.runtime.watchdog import watch
 from vkteams_bot.stores.bot_store import BotStore, open_account
 from vkteams_bot.stores.crossing import DatabaseThread, HandlerThreads, database_threads, is_connection_loss
@@ -34,7 +27,6 @@ from vkteams_bot.stores.lease import LeaseLost
 logger = logging.getLogger("vkteams_bot.runtime")
 
 START_BACKOFF = Backoff(first=1.0, longest=30.0)
-UPDATES_PER_SLOT = 10
 
 
 class BotRunner:
@@ -168,22 +160,12 @@ class _Session:
         commit_thread: DatabaseThread,
         store: BotStore,
     ) -> None:
-        strategy = Strategy(conf.fsm_strategy)
-        high_water = conf.concurrency * UPDATES_PER_SLOT
         self._bot = bot
         self._dispatcher = dispatcher
         self._store = store
         self._thread = thread
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._committer = Committer(store, commit_thread)
-        self._delivery = Delivery(bot, self._committer, resend_unknown=conf.on_unknown == "resend")
-        handling = Handling(bot, dispatcher, self._committer, self._delivery, threads)
-        self._lanes = Lanes(handling, on_failure=self._fail)
-        self._poller = Poller(bot, store, thread, self._lanes, strategy=strategy, high_water=high_water)
-        self._recovery = Recovery(
-            bot, store, thread, self._lanes, self._delivery, strategy=strategy, high_water=high_water
-        )
-        self._sweep = Sweep(store, thread, self._recovery, self._delivery)
+        self._parts = Parts(bot, dispatcher, store, threads, thread, commit_thread, on_failure=self._fail)
         self._tasks: list[asyncio.Task[None]] = []
 
     def _fail(self, error: BaseException) -> None:
@@ -205,8 +187,8 @@ class _Session:
             self._fail(error)
 
     async def run(self, stop: asyncio.Event, *, skip_updates: bool) -> None:
-        self._bot.sent_hook = CommittedSentLog(self._committer, asyncio.get_running_loop())
-        committing = self._watch(self._committer.run(), "committer")
+        self._bot.sent_hook = CommittedSentLog(self._parts.committer, asyncio.get_running_loop())
+        committing = self._watch(self._parts.committer.run(), "committer")
         try:
             self._watch(keep_lease(self._store.lease, self._thread), "lease")
             await run_hooks(self._dispatcher.startup_hooks, self._bot)
@@ -221,7 +203,7 @@ class _Session:
             if self._failure.done():
                 self._failure.result()
             await run_hooks(self._dispatcher.shutdown_hooks, self._bot)
-            self._committer.close()
+            self._parts.committer.close()
             await asyncio.wait((committing,), timeout=conf.stop_timeout)
             if committing.done():
                 committing.result()
@@ -229,7 +211,7 @@ class _Session:
                 logger.error("the database is away: what ended last is not recorded and will run again")
         finally:
             self._failure.cancel()
-            await asyncio.gather(self._lanes.stop(0), self._delivery.finish(0))
+            await asyncio.gather(self._parts.lanes.stop(0), self._parts.delivery.finish(0))
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -237,18 +219,20 @@ class _Session:
     async def _work(self, skip_updates: bool) -> None:
         if skip_updates:
             skipped = await self._thread.run(self._store.skip_pending)
-            skipped += await self._poller.skip_backlog()
+            skipped += await self._parts.poller.skip_backlog()
             logger.info("%d updates skipped", skipped, extra={"bot": self._bot.alias})
-        await self._recovery.run()
-        self._watch(self._sweep.run(), "sweep")
-        self._watch(watch(self._poller, self._bot.poll_time, self._bot.timeout), "watchdog")
-        await self._poller.run()
+        await self._parts.recovery.run()
+        self._watch(self._parts.sweep.run(), "sweep")
+        self._watch(watch(self._parts.poller, self._bot.poll_time, self._bot.timeout), "watchdog")
+        await self._parts.poller.run()
 
     async def _wind_down(self, work: asyncio.Task[None]) -> None:
         """Stop polling, let running handlers finish within STOP_TIMEOUT; the rest is in the database."""
-        self._delivery.stop()
+        self._parts.delivery.stop()
         work.cancel()
-        late, _ = await asyncio.gather(self._lanes.stop(conf.stop_timeout), self._delivery.finish(conf.stop_timeout))
+        late, _ = await asyncio.gather(
+            self._parts.lanes.stop(conf.stop_timeout), self._parts.delivery.finish(conf.stop_timeout)
+        )
         if late:
             logger.warning(
                 "%d handlers did not finish within %s s and will run again",

@@ -1,0 +1,74 @@
+"""What the project brings: its database, its handlers, its settings."""
+
+from __future__ import annotations
+
+from django.core.checks import ERROR, run_checks
+from django.core.exceptions import ImproperlyConfigured
+from django.db import Error, connection
+from django.db.migrations.executor import MigrationExecutor
+from django.utils.translation import gettext as _
+
+from vkteams_bot.api.redaction import redact
+from vkteams_bot.discovery import build_dispatcher, discover_routers
+from vkteams_bot.doctor.findings import Finding, fail, ok, warn
+
+APP = "vkteams_bot"
+
+
+def database() -> Finding:
+    """Whether the database answers."""
+    try:
+        connection.ensure_connection()
+    except (Error, ImproperlyConfigured) as error:
+        return _unusable(error)
+    return ok(connection.vendor)
+
+
+def migrations() -> Finding:
+    """Whether the app's tables are those of this version."""
+    try:
+        executor = MigrationExecutor(connection)
+        targets = [key for key in executor.loader.graph.leaf_nodes() if key[0] == APP]
+        plan = executor.migration_plan(targets)
+    except Error as error:
+        return _unusable(error)
+    missing = [f"{migration.app_label}.{migration.name}" for migration, _backwards in plan]
+    if missing:
+        return fail(_("not applied: %(names)s") % {"names": ", ".join(missing)}, _("Run manage.py migrate."))
+    return ok(_("all are applied"))
+
+
+def handlers() -> Finding:
+    """Whether the handlers of all apps can be imported and make sense."""
+    try:
+        routers = discover_routers()
+        build_dispatcher()
+    except Exception as error:  # the project's own modules may raise anything
+        reason = redact(f"{type(error).__name__}: {error}")
+        return fail(
+            _("handlers cannot be loaded: %(reason)s") % {"reason": reason}, _("Mend the module that is named.")
+        )
+    count = sum(
+        len(observer.handlers) for root in routers for router in root.walk() for observer in router.observers.values()
+    )
+    return ok(_("handlers: %(count)d") % {"count": count})
+
+
+def system_checks() -> Finding:
+    """Whether `manage.py check` has something to say about this app."""
+    messages = [message for message in run_checks(tags=[APP]) if not message.is_silenced()]
+    text = "; ".join(f"{message.id}: {message.msg}" for message in messages)
+    remedy = " ".join(dict.fromkeys(message.hint for message in messages if message.hint))
+    if any(message.level >= ERROR for message in messages):
+        return fail(redact(text), remedy or _("See manage.py check."))
+    if messages:
+        return warn(redact(text), remedy)
+    return ok(_("nothing to complain of"))
+
+
+def _unusable(error: Exception) -> Finding:
+    reason = redact(str(error).strip().partition("\n")[0])
+    return fail(
+        _("the database does not answer: %(reason)s") % {"reason": reason},
+        _("Check DATABASES, and that the server runs."),
+    )
