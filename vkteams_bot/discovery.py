@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import import_module
 from importlib.util import find_spec
+from typing import TypeVar
 
 from django.apps import apps
 
@@ -13,6 +15,7 @@ from vkteams_bot.routing import Dispatcher, Router
 from vkteams_bot.stores.people import django_user_of
 
 OWN_APP = "vkteams_bot"
+D = TypeVar("D", bound=Dispatcher)
 
 
 def discover_routers() -> list[Router]:
@@ -33,8 +36,13 @@ def discover_routers() -> list[Router]:
 
 def build_dispatcher() -> Dispatcher:
     """All handlers, checked. Raises ConfigurationError."""
-    return Dispatcher(
-        discover_routers(),
+    return dispatcher_of(discover_routers(), Dispatcher)
+
+
+def dispatcher_of(routers: Sequence[Router], kind: type[D]) -> D:
+    """These handlers, checked, with all that is injected into those of the project. Raises ConfigurationError."""
+    return kind(
+        routers,
         providers={"django_user": django_user_of},
         edited_as_message=conf.handle_edited_as_message,
     )
