@@ -76,11 +76,17 @@ if os.environ.get("POSTGRES_DB"):
 
 CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
 
+# Workers get ids of rows only, so the broker may forget them: beat's sweep finds what is due.
+CELERY_BROKER_URL = os.environ.get("CELERY_BROKER_URL", "redis://127.0.0.1:6379/1")
+CELERY_TIMEZONE = "UTC"
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English"), ("ru", "Русский")]
 TIME_ZONE = "UTC"
 USE_TZ = True
 STATIC_URL = "static/"
+MEDIA_ROOT = BASE_DIR / "media"  # files of broadcasts
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 VKTEAMS_BOT = {

@@ -16,8 +16,8 @@ from django.utils import timezone
 
 from tests.admin.conftest import World
 from tests.admin.conftest import world as world  # a fixture
-from vkteams_bot.management.commands.prunebot import Ages, Pruning
 from vkteams_bot.models import BotAccount, ChatMessage, Conversation, OutgoingCall, Update
+from vkteams_bot.pruning import Ages, Pruning
 
 pytestmark = [pytest.mark.orm, pytest.mark.django_db]
 
@@ -213,7 +213,7 @@ def test_a_terminal_sees_a_bar(old: World) -> None:
 
 def test_a_log_file_sees_lines_now_and_then(old: World, monkeypatch: pytest.MonkeyPatch) -> None:
     err = io.StringIO()
-    monkeypatch.setattr("vkteams_bot.management.commands.prunebot.SECONDS_BETWEEN_LINES", 0.0)
+    monkeypatch.setattr("vkteams_bot.management.bar.SECONDS_BETWEEN_LINES", 0.0)
     call_command("prunebot", stdout=io.StringIO(), stderr=err)
     assert "updates: 4 (100%)\n" in err.getvalue()
     assert "\r" not in err.getvalue()

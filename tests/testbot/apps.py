@@ -1,4 +1,5 @@
 import os
+import signal
 
 from django.apps import AppConfig
 from django.db.backends.signals import connection_created
@@ -12,6 +13,14 @@ class TestBotConfig(AppConfig):
     def ready(self) -> None:
         if seconds := os.environ.get("TESTBOT_LEASE_SECONDS"):
             _shorten_the_lease(float(seconds))
+        if seconds := os.environ.get("TESTBOT_CLAIM_SECONDS"):
+            _shorten_claims(float(seconds))
+        if count := os.environ.get("TESTBOT_DIES_AFTER_CHUNKS"):
+            _die_while_preparing(int(count))
+        if seconds := os.environ.get("TESTBOT_CLAIM_SECONDS"):
+            from vkteams_bot.queue import lots
+
+            lots.LEASE_SECONDS = float(seconds)
         if path := os.environ.get("TESTBOT_STATEMENTS"):
             _count_statements(path)
 
@@ -25,6 +34,29 @@ def _shorten_the_lease(seconds: float) -> None:
     from vkteams_bot.runtime import lease as standby
 
     standby.STANDBY_SECONDS = seconds / 8
+
+
+def _shorten_claims(seconds: float) -> None:
+    from vkteams_bot.queue import lots
+
+    lots.LEASE_SECONDS = seconds
+
+
+def _die_while_preparing(chunks: int) -> None:
+    """After so many small chunks of a broadcast's recipients, in the transaction of the next."""
+    from vkteams_bot.broadcasts import preparing
+
+    preparing.CHUNK = 100
+    insert = preparing._insert
+    written = []
+
+    def insert_or_die(*args):
+        insert(*args)
+        written.append(args)
+        if len(written) > chunks:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    preparing._insert = insert_or_die
 
 
 def _count_statements(path: str) -> None:

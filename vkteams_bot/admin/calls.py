@@ -16,11 +16,13 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
+from vkteams_bot import queue
 from vkteams_bot.admin.base import RecordAdmin
 from vkteams_bot.admin.display import (
     EMPTY,
     ago,
     badge,
+    coming,
     folded,
     lasted,
     link,
@@ -33,7 +35,7 @@ from vkteams_bot.admin.display import (
 from vkteams_bot.admin.filters import AccountFilter, CallStatusFilter
 from vkteams_bot.admin.search import Rows, Search
 from vkteams_bot.admin.verbs import Verb, VerbsAdmin
-from vkteams_bot.models import Chat, OutgoingCall
+from vkteams_bot.models import Broadcast, Chat, OutgoingCall
 
 KINDS = {
     OutgoingCall.Status.QUEUED: "busy",
@@ -74,7 +76,7 @@ RESEND = Verb[OutgoingCall](
     name="resend",
     label=_("Resend"),
     list_label=_("Resend selected calls"),
-    run=lambda rows: rows.resend(),
+    run=queue.resend,
     applies=lambda call: call.status in OutgoingCall.OPEN,
     done=_resent,
     warning=_("What is unknown may have arrived: sent again, people would get it twice."),
@@ -95,14 +97,15 @@ class OutgoingCallAdmin(RecordAdmin[OutgoingCall], VerbsAdmin[OutgoingCall]):
     verbs = (RESEND, DROP)
     search = Search(_exact)
     search_help_text = _("A whole chat id, or the id of a call.")
-    lookups = frozenset({"update__id__exact"})
-    list_display = ("status_badge", "name", "created", "content", "chat_id")
+    lookups = frozenset({"update__id__exact", "broadcast__id__exact"})
+    list_display = ("status_badge", "name", "created", "due", "content", "chat_id")
     list_display_links = ("status_badge", "name")
     list_filter = (CallStatusFilter, AccountFilter)
     fieldsets = (
         (None, {"fields": ["status_badge", "problem_text", "created", "took", "msg_id"]}),
         (_("Call"), {"fields": ["account", "method", "chat", "params_json", "id"]}),
-        (_("Related"), {"fields": ["reply_to"]}),
+        (_("Delivery"), {"fields": ["sender", "priority", "due_at", "attempts", "claimed_until"]}),
+        (_("Related"), {"fields": ["reply_to", "of_broadcast"]}),
     )
     readonly_fields = flatten_fieldsets(fieldsets)
 
@@ -126,6 +129,11 @@ class OutgoingCallAdmin(RecordAdmin[OutgoingCall], VerbsAdmin[OutgoingCall]):
     def created(self, call: OutgoingCall) -> str | SafeString:
         return ago(call.created_at)
 
+    @admin.display(description=_("due"))
+    def due(self, call: OutgoingCall) -> str | SafeString:
+        """Only while it matters."""
+        return coming(call.due_at) if call.status == OutgoingCall.Status.QUEUED else EMPTY
+
     @admin.display(description=_("took"))
     def took(self, call: OutgoingCall) -> str:
         return lasted(call.created_at, call.finished_at)
@@ -144,6 +152,12 @@ class OutgoingCallAdmin(RecordAdmin[OutgoingCall], VerbsAdmin[OutgoingCall]):
     @admin.display(description=_("parameters"))
     def params_json(self, call: OutgoingCall) -> SafeString:
         return folded(_("Parameters"), pretty(call.params), is_open=True)
+
+    @admin.display(description=_("broadcast"))
+    def of_broadcast(self, call: OutgoingCall) -> str | SafeString:
+        if call.broadcast is None or not self.admin_site.is_registered(Broadcast):
+            return str(call.broadcast or EMPTY)
+        return row_link(call.broadcast, self.admin_site)
 
     @admin.display(description=_("answers the update"))
     def reply_to(self, call: OutgoingCall) -> str | SafeString:

@@ -1,0 +1,230 @@
+"""Real workers on a real broker: every delayed call ends sent once, failed with a reason, or unknown."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+
+from tests.process.bench import Bench, Database, Emulator
+from tests.processes import Process, wait_until
+from tests.services import PrivatePostgres, PrivateRedis
+
+pytestmark = [pytest.mark.process, pytest.mark.redis, pytest.mark.slow, pytest.mark.timeout(180)]
+
+CALLS, CHATS = 5_000, 100
+PEOPLE = [f"p{number}@example.com" for number in range(CHATS)]
+TASKS = int(os.environ.get("TEST_TASKS", "2000"))
+"""TEST_TASKS=10000 for the whole proof."""
+OFFLINE = ("--without-gossip", "--without-mingle", "--without-heartbeat")
+
+
+class Workers:
+    """Starts workers and posts calls, on one broker, database and emulator."""
+
+    def __init__(self, start: Callable[..., Process], bench: Bench, broker_url: str) -> None:
+        self._start = start
+        self.bench = bench
+        self._env = bench.environment() | {
+            "DJANGO_SETTINGS_MODULE": "tests.settings",
+            "TEST_BROKER_URL": broker_url,
+            "TESTBOT_CLAIM_SECONDS": "2",
+        }
+        bench.emulator.people(PEOPLE)
+
+    def worker(self, *options: str, pool: str = "prefork", slots: int = 2, ready: bool = True) -> Process:
+        process = self._start(
+            *(sys.executable, "-m", "celery", "-A", "tests.testbot.worker", "worker", "-P", pool, "-c", str(slots)),
+            *("-Q", "vkteams.reply,vkteams.bulk", "-l", "INFO", *OFFLINE, *options),
+            env=self._env,
+        )
+        if ready:
+            process.wait_for_line(r"ready\.$")
+        return process
+
+    def beat(self) -> Process:
+        schedule = self.bench.flags / "beat"
+        return self._start(
+            *(sys.executable, "-m", "celery", "-A", "tests.testbot.worker", "beat", "-s", os.fspath(schedule)),
+            env=self._env,
+        )
+
+    def post(self, count: int = CALLS, *options: str) -> None:
+        process = self._start(sys.executable, "manage.py", "post", str(count), *options, env=self._env)
+        assert process.wait(60) == 0, process
+
+    def wait_settled(self, count: int = CALLS, timeout: float = 60) -> Counter[str]:
+        def settled() -> bool:
+            statuses = self.bench.database.call_statuses()
+            return statuses.total() == count and not (statuses["queued"] or statuses["sending"])
+
+        try:
+            wait_until(settled, timeout, f"{count} calls are settled")
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {self.bench.database.call_statuses()}") from None
+        return self.bench.database.call_statuses()
+
+
+def kill(process: Process) -> None:
+    """The worker and its children, as when the machine goes."""
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def assert_none_twice(bench: Bench) -> None:
+    """What stands as sent arrived once, in the order of writing; what is unknown at most once; the rest never."""
+    rows: dict[str, list[tuple[str, str]]] = {chat_id: [] for chat_id in PEOPLE}
+    for chat_id, params, status in bench.database.calls.order_by("pk").values_list("chat_id", "params", "status"):
+        rows[chat_id].append((params["text"], status))
+    for chat_id, mine in rows.items():
+        arrived = [message["text"] for message in bench.emulator.said(chat_id)]
+        assert len(set(arrived)) == len(arrived), f"{chat_id} got a message twice"
+        sent = [text for text, status in mine if status == "sent"]
+        may_have_arrived = [text for text, status in mine if status in ("sent", "unknown")]
+        assert set(sent) <= set(arrived) <= set(may_have_arrived)
+        assert arrived == [text for text in may_have_arrived if text in set(arrived)], f"{chat_id}: order"
+
+
+@pytest.fixture
+def database(new_postgres: Callable[[], str]):
+    found = Database(new_postgres())
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def workers(start: Callable[..., Process], bench: Bench, private_redis: PrivateRedis) -> Workers:
+    return Workers(start, bench, private_redis.url)
+
+
+def test_two_workers_share_five_thousand_calls(workers: Workers):
+    started = [workers.worker(), workers.worker()]
+    workers.beat()
+    workers.post()
+    assert workers.wait_settled() == {"sent": CALLS}
+    assert_none_twice(workers.bench)
+    for worker in started:
+        worker.terminate()
+        assert worker.wait() == 0, worker
+    assert "Traceback" not in "".join(worker.output for worker in started)
+
+
+def test_wake_ups_that_come_three_times(workers: Workers):
+    workers.worker()
+    workers.worker()
+    workers.beat()
+    workers.post(CALLS, "--again", "2")
+    assert workers.wait_settled() == {"sent": CALLS}
+    assert_none_twice(workers.bench)
+
+
+def test_a_worker_is_killed(workers: Workers):
+    workers.bench.emulator.faults({"kind": "latency", "method": "messages/sendText", "seconds": 0.02})
+    doomed, other = workers.worker(), workers.worker()
+    workers.beat()
+    workers.post()
+    workers.bench.database.wait_calls(500)
+    kill(doomed)
+    workers.bench.database.wait_calls(1_500)
+    kill(other)
+    workers.worker()
+    statuses = workers.wait_settled()
+    assert set(statuses) == {"sent", "unknown"}
+    # At most what each process had on its way.
+    assert statuses["unknown"] <= 2 * 2 * 100
+    assert_none_twice(workers.bench)
+
+
+def test_the_broker_restarts_and_forgets(workers: Workers, private_redis: PrivateRedis):
+    workers.bench.emulator.faults({"kind": "latency", "method": "messages/sendText", "seconds": 0.02})
+    workers.worker()
+    workers.worker()
+    workers.beat()
+    workers.post()
+    workers.bench.database.wait_calls(500)
+    private_redis.stop()
+    workers.post(CALLS, "--chats", "100")  # while it is away: the sweep finds them
+    private_redis.start()
+    assert workers.wait_settled(2 * CALLS) == {"sent": 2 * CALLS}
+
+
+@pytest.mark.parametrize("pool", ["threads", "solo"])
+def test_every_pool(workers: Workers, pool: str):
+    workers.worker(pool=pool)
+    workers.post()
+    assert workers.wait_settled() == {"sent": CALLS}
+    assert_none_twice(workers.bench)
+
+
+def tasks_done(worker: Process) -> int:
+    return worker.output.count("succeeded in")
+
+
+def descriptors(pid: int) -> int:
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def resident_mb(pid: int) -> float:
+    with open(f"/proc/{pid}/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def test_many_tasks_leave_nothing_behind(workers: Workers):
+    worker = workers.worker(pool="threads", slots=4)
+    workers.beat()
+    workers.post(200, "--one-by-one", "--again", "4")
+    wait_until(lambda: tasks_done(worker) >= 1_000, 60, "a thousand tasks are done")
+    before, used = descriptors(worker.pid), resident_mb(worker.pid)
+    workers.post(TASKS // 20, "--one-by-one", "--again", "19")
+    wait_until(lambda: tasks_done(worker) >= 1_000 + TASKS, 30 + TASKS // 50, f"{TASKS} more are done")
+    assert workers.wait_settled(200 + TASKS // 20).keys() == {"sent"}
+    # Connections to the server are kept for the next burst, so their number may change a little.
+    assert descriptors(worker.pid) <= before + 110
+    assert resident_mb(worker.pid) <= used + 20
+    assert worker.output.count("Traceback") == 0
+
+
+def test_a_warm_shutdown_writes_what_was_on_its_way(workers: Workers):
+    workers.bench.emulator.faults({"kind": "latency", "method": "messages/sendText", "seconds": 0.05})
+    first = workers.worker()
+    workers.beat()
+    workers.post()
+    workers.bench.database.wait_calls(200)
+    first.terminate()
+    assert first.wait(30) == 0, first
+    assert set(workers.bench.database.call_statuses()) <= {"sent", "queued"}
+    workers.worker()
+    assert workers.wait_settled() == {"sent": CALLS}
+
+
+def test_the_database_goes_away(
+    start: Callable[..., Process],
+    manage: Callable[..., Process],
+    private_postgres: PrivatePostgres,
+    private_redis: PrivateRedis,
+    tmp_path,
+):
+    from tests.process.conftest import migrate
+
+    url = private_postgres.new_database()
+    migrate(url)
+    database = Database(url)
+    bench = Bench(manage, database, Emulator(manage), tmp_path)
+    workers = Workers(start, bench, private_redis.url)
+    bench.emulator.faults({"kind": "latency", "method": "messages/sendText", "seconds": 0.02})
+    workers.worker()
+    workers.worker()
+    workers.beat()
+    workers.post()
+    database.wait_calls(500)
+    database.forget_connection()
+    private_postgres.stop()
+    private_postgres.start()
+    statuses = workers.wait_settled()
+    assert set(statuses) <= {"sent", "unknown"}
+    assert_none_twice(bench)
+    database.close()

@@ -1,0 +1,23 @@
+"""An operator's decision to send again what failed or is unknown."""
+
+from __future__ import annotations
+
+from django.db import transaction
+
+from vkteams_bot import wake
+from vkteams_bot.broadcasts.verbs import reopen
+from vkteams_bot.limits import Priority
+from vkteams_bot.models import OutgoingCall
+from vkteams_bot.models.calls import OutgoingCallQuerySet
+
+
+def resend(rows: OutgoingCallQuerySet) -> int:
+    """Let failed and unknown ones be sent again by whoever sends them; how many."""
+    with transaction.atomic():
+        of_workers = rows.open().filter(sender=OutgoingCall.Sender.WORKER).order_by()
+        kinds = set(of_workers.values_list("account_id", "broadcast_id", "priority").distinct())
+        count = rows.resend()
+        reopen({broadcast_id for _, broadcast_id, _ in kinds if broadcast_id is not None})
+        for account_id, bulk in {(account_id, priority == Priority.BULK) for account_id, _, priority in kinds}:
+            wake.wake(account_id, bulk=bulk)
+    return count
