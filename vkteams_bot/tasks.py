@@ -48,7 +48,8 @@ def deliver(account_id: int, bulk: bool) -> None:
 @shared_task(name=wake.PREPARE, ignore_result=True, acks_late=True)
 def prepare_broadcast(broadcast_id: int) -> None:
     """Write the recipients of a broadcast."""
-    preparing.prepare(broadcast_id)
+    with left_to_the_next_sweep():
+        preparing.prepare(broadcast_id)
 
 
 @shared_task(name=wake.SWEEP, ignore_result=True)

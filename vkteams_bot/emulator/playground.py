@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import inspect
 import socket
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from typing import Any, cast
 
 import uvicorn
@@ -22,7 +22,10 @@ from vkteams_bot.emulator.page.project_urls import PREFIX
 from vkteams_bot.emulator.page.scope import BotCommand, with_world
 from vkteams_bot.emulator.page.urls import websocket_urlpatterns
 from vkteams_bot.emulator.server import KEEP_ALIVE_SECONDS, CuttableProtocol
+from vkteams_bot.emulator.worker import InProcessWorker
 from vkteams_bot.emulator.world import World
+from vkteams_bot.exceptions import ConfigurationError
+from vkteams_bot.live.routing import websocket_urlpatterns as live_urlpatterns
 from vkteams_bot.registry import bots
 from vkteams_bot.routing import Router
 from vkteams_bot.routing.filters import Command
@@ -64,7 +67,12 @@ def playground_app(emulator: EmulatorApp) -> Any:
         ProtocolTypeRouter(
             {
                 "http": ASGIStaticFilesHandler(get_asgi_application()),
-                "websocket": URLRouter([cast("Any", path(PREFIX, cast("Any", URLRouter(websocket_urlpatterns))))]),
+                "websocket": URLRouter(
+                    [
+                        cast("Any", path(PREFIX, cast("Any", URLRouter(websocket_urlpatterns)))),
+                        *live_urlpatterns,
+                    ]
+                ),
             }
         ),
         emulator.world,
@@ -86,8 +94,13 @@ def point_bots_at(world: World, url: str) -> None:
         bots.override(alias, token=token, api_url=url, proxy=None, verify=True)
 
 
-async def play(listener: socket.socket, stop: asyncio.Event, *, aliases: Sequence[str], world: World) -> None:
-    """Serve until `stop` is set. Raises ExceptionGroup when a bot dies."""
+async def play(
+    listener: socket.socket, stop: asyncio.Event, *, aliases: Sequence[str], world: World, worker: bool = True
+) -> None:
+    """Serve until `stop` is set; with a `worker` for what is sent by Celery.
+
+    Raises ExceptionGroup when a bot dies, ConfigurationError when the worker does.
+    """
     emulator = EmulatorApp(world)
     config = uvicorn.Config(
         playground_app(emulator),
@@ -101,8 +114,28 @@ async def play(listener: socket.socket, stop: asyncio.Event, *, aliases: Sequenc
     serving = asyncio.create_task(server.serve(sockets=[listener]), name="playground server")
     try:
         await server.ready.wait()
-        await supervise(aliases, stop)
+        async with _delivering(stop) if worker else contextlib.nullcontext():
+            await supervise(aliases, stop)
     finally:
         emulator.close()
         server.should_exit = True
         await serving
+
+
+@contextlib.asynccontextmanager
+async def _delivering(stop: asyncio.Event) -> AsyncIterator[None]:
+    loop, dead = asyncio.get_running_loop(), asyncio.Event()
+
+    def died() -> None:
+        dead.set()
+        stop.set()
+
+    worker = InProcessWorker(died=lambda: loop.call_soon_threadsafe(died))
+    worker.start()
+    try:
+        yield
+    finally:
+        # In a thread, as the emulator still answers what is on its way.
+        await asyncio.to_thread(worker.stop)
+    if dead.is_set():
+        raise ConfigurationError("the Celery worker of the playground died, see the log; --no-worker goes without")

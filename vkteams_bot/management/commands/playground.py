@@ -29,6 +29,12 @@ class Command(BaseCommand):
         parser.add_argument("--host", default="127.0.0.1")
         parser.add_argument("--port", type=int, default=8000)
         parser.add_argument("--force", action="store_true", help="also with DEBUG off or on a public address")
+        parser.add_argument(
+            "--no-worker",
+            action="store_false",
+            dest="worker",
+            help="leave Celery tasks to the broker and workers of the settings",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not conf.aliases:
@@ -36,13 +42,13 @@ class Command(BaseCommand):
         listener = listen(options["host"], options["port"], force=options["force"])
         log_to_terminal(options["verbosity"])
         try:
-            run_in_loop(self._play(listener))
+            run_in_loop(self._play(listener, worker=options["worker"]))
         except ConfigurationError as error:
             raise CommandError(str(error)) from error
         except ExceptionGroup as group:
             raise CommandError(explain(group)) from group
 
-    async def _play(self, listener: socket.socket) -> None:
+    async def _play(self, listener: socket.socket, *, worker: bool) -> None:
         url = address(listener)
         world = World(tokens=())
         world.base_url = url
@@ -53,4 +59,4 @@ class Command(BaseCommand):
         self.stdout.flush()
         stop = asyncio.Event()
         with stop_on_signals(stop):
-            await play(listener, stop, aliases=conf.aliases, world=world)
+            await play(listener, stop, aliases=conf.aliases, world=world, worker=worker)

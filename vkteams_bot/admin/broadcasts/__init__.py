@@ -1,0 +1,1 @@
+"""Broadcasts: composed, checked, sent and watched."""
