@@ -40,6 +40,38 @@ class Bot:
     ours: bool = False
 
 
+@dataclass(frozen=True)
+class Mix(Bot):
+    """For the section `limit`: a bot, or nothing, and so many other processes that send as the same bot."""
+
+    replies: bool = True
+    senders: int = 0
+    priority: str = "bulk"
+
+    def sender(self, services: Services) -> Command:
+        return _limited_sender(services, self.priority)
+
+
+@dataclass(frozen=True)
+class Broadcaster(Bot):
+    """For the section `broadcast`: so many Celery workers on the database of this bot, which does not run."""
+
+    workers: int = 1
+
+    def worker(self, database: Command, services: Services, number: int) -> Command:
+        queues = "celery,vkteams.reply,vkteams.bulk"
+        arguments = [OUR_PYTHON, "-m", "celery", "-A", "worker", "worker", "-c", "1", "-Q", queues, "-l", "INFO"]
+        beat = [] if number else ["-B", "-s", str(BUILD / "beat")]
+        return self._command([*arguments, "-n", f"worker{number}@localhost", *beat], database, services)
+
+    def sender(self, database: Command, services: Services, recipients: int) -> Command:
+        program = str(BENCHMARKS / "ours" / "bench_broadcast.py")
+        return self._command([OUR_PYTHON, program, str(recipients)], database, services)
+
+    def _command(self, arguments: list[str], database: Command, services: Services) -> Command:
+        return Command(arguments, {**database.environment, "BENCH_BROKER_URL": services.redis.url})
+
+
 # -- peers -------------------------------------------------------------------------------------------------------------
 
 
@@ -166,6 +198,51 @@ OUR_BOTS = [
     Bot("django-vkteams-bot, PostgreSQL", "everything", _on_postgres, ours=True),
     Bot("django-vkteams-bot, SQLite", "everything", _on_sqlite, ours=True),
 ]
+
+
+def _test_kit(section: str, arguments: list[str]) -> Command:
+    program = str(BENCHMARKS / "ours" / "bench_testkit.py")
+    return Command([OUR_PYTHON, program, section, *arguments], _our_environment(DATABASE_URL="sqlite:"))
+
+
+OUR_TEST_KIT = [Library("django-vkteams-bot, SQLite", _test_kit, ours=True)]
+LIMIT = 30.0
+
+
+def _limited(services: Services) -> dict[str, str]:
+    services.redis.empty()
+    return {"BENCH_RATE_LIMIT": str(LIMIT), "BENCH_REDIS_URL": services.redis.url}
+
+
+def _limited_bot(services: Services) -> Command:
+    command = _on_postgres(services)
+    return Command(command.arguments, {**command.environment, **_limited(services)}, command.service)
+
+
+def _limited_sender(services: Services, priority: str) -> Command:
+    environment = _our_environment(BENCH_API_URL=services.load_server.api_url, BENCH_REDIS_URL=services.redis.url)
+    program = str(BENCHMARKS / "ours" / "bench_limit.py")
+    return Command([OUR_PYTHON, program, priority], {**environment, "BENCH_RATE_LIMIT": str(LIMIT)})
+
+
+OUR_MIXES = [
+    Mix("a bot that replies", "everything", _limited_bot, ours=True),
+    Mix("the same, and 3 processes that send bulk", "everything", _limited_bot, ours=True, senders=3),
+    Mix("4 processes that send one by one", "", _limited_bot, ours=True, replies=False, senders=4, priority="reply"),
+    Mix("4 processes that send bulk", "", _limited_bot, ours=True, replies=False, senders=4),
+]
+
+
+OUR_BROADCASTS = [
+    Broadcaster("django-vkteams-bot, 1 worker", "everything", _on_postgres, ours=True),
+    Broadcaster("django-vkteams-bot, 2 workers", "everything", _on_postgres, ours=True, workers=2),
+]
+
+
+def delivery(bot: Command, rows: int, seconds: float) -> Command:
+    """For the section `queue`: a worker's delivery on the database of this bot."""
+    program = str(BENCHMARKS / "ours" / "bench_queue.py")
+    return Command([OUR_PYTHON, program, "queue", str(rows), str(seconds)], {**_our_environment(), **bot.environment})
 
 
 def our_package_is_there() -> str | None:

@@ -54,6 +54,11 @@ class Process:
         text = Path(self.output.name).read_text(errors="replace")
         return text if len(text) < 4000 else text[:2000] + "\n[...]\n" + text[-2000:]
 
+    def answer(self) -> str | None:
+        """The line of JSON that it has written, if it has."""
+        lines = Path(self.output.name).read_text(errors="replace").splitlines(keepends=True)
+        return next((line for line in lines if line.startswith("{") and line.endswith("}\n")), None)
+
     def stop(self, *, by: int = signal.SIGTERM, patience: float = 3) -> None:
         if self.running:
             self.process.send_signal(by)

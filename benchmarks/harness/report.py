@@ -19,6 +19,12 @@ class Metric:
 
 METRICS = {
     "client": [Metric("wall_ms", "wall, ms", "less"), Metric("cpu_us", "CPU per request, µs", "less")],
+    "burst": [Metric("wall_ms", "wall, ms", "less"), Metric("cpu_us", "CPU per request, µs", "less")],
+    "broadcast": [
+        Metric("per_second", "messages per second", "more"),
+        Metric("cpu_us", "CPU per message, µs", "less"),
+        Metric("service_cpu_us", "of its database and broker", spread=False),
+    ],
     "dispatch": [Metric("us", "per event, µs", "less")],
     "end-to-end": [
         Metric("per_second", "replies per second", "more"),
@@ -36,6 +42,19 @@ METRICS = {
         Metric("rss_100_mb", "after 100 %"),
         Metric("per_second", "events per second"),
     ],
+    "limit": [
+        Metric("per_second", "sends per second"),
+        Metric("of_limit", "of the limit, %"),
+        Metric("p50_ms", "reply p50, ms"),
+        Metric("p95_ms", "reply p95, ms"),
+        Metric("p99_ms", "reply p99, ms"),
+    ],
+    "queue": [
+        Metric("cpu_us", "CPU per delivery, µs", "less"),
+        Metric("statements", "statements per delivery", "less"),
+        Metric("per_second", "deliveries per second"),
+    ],
+    "testkit": [Metric("per_second", "exchanges per second"), Metric("cpu_us", "CPU per exchange, µs")],
 }
 
 
@@ -45,7 +64,7 @@ def tables(section: str, measured: Measured, references: list[str], survives: di
     if measured.results:
         names = list(dict.fromkeys(name for group in measured.results.values() for name in group))
         reference = next((name for name in references if name in names), names[0])
-        if section in ("client", "dispatch"):
+        if section in ("client", "burst", "dispatch"):
             text = _by_case(METRICS[section], measured, names, reference)
         else:
             text = _by_contender(METRICS[section], measured, reference, survives if section == "end-to-end" else {})
@@ -125,7 +144,7 @@ def _summary(values: list[float], spread: bool) -> str:
 
 
 def _value(metric: Metric, rounds: Sequence[Round | None]) -> str:
-    return _summary([numbers[metric.key] for numbers in rounds if numbers], metric.spread)
+    return _summary([numbers[metric.key] for numbers in rounds if numbers and metric.key in numbers], metric.spread)
 
 
 def _ratio(metric: Metric, contenders: dict[str, list[Round | None]], name: str, reference: str) -> str:

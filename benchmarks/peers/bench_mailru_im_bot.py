@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from bot.bot import Bot
 from bot.event import Event, EventType
 from bot.handler import CommandHandler, MessageHandler
-from measuring import batch, client_cases_in_threads, per_item_us, report
+from measuring import batch, burst_cases, client_cases_in_threads, per_item_us, report
 
 TOKEN = "001.1.1:1000000001"
 
@@ -60,9 +60,12 @@ def dispatch(count: str) -> None:
 def bot(api_url: str, threads: str = "0") -> None:
     bot = make_bot(api_url)
     pool = ThreadPoolExecutor(int(threads)) if int(threads) else None
+    cases = burst_cases()
 
     def echo(bot: Bot, event: Event) -> None:
-        if pool:
+        if cases:
+            client_cases_in_threads(bot.send_text, cases, threads=100)
+        elif pool:
             pool.submit(bot.send_text, chat_id=event.from_chat, text=event.text)
         else:
             bot.send_text(chat_id=event.from_chat, text=event.text)

@@ -9,7 +9,7 @@ import sys
 from typing import Any
 from urllib.parse import urlsplit
 
-from measuring import batch, client_cases, per_item_us, per_item_us_async, report
+from measuring import batch, burst_cases, client_cases, per_item_us, per_item_us_async, report
 from vk_teams_async_bot import Bot, CommandFilter, Dispatcher, FSMContext, MemoryStorage, NewMessageEvent
 from vk_teams_async_bot.types.event import parse_event
 
@@ -66,8 +66,13 @@ async def bot(api_url: str, redis_url: str | None = None) -> None:
     else:
         dispatcher = Dispatcher(storage=MemoryStorage())
 
+    cases = burst_cases()
+
     @dispatcher.message()
     async def echo(event: NewMessageEvent, bot: Bot, fsm_context: FSMContext) -> None:
+        if cases:
+            await client_cases(bot.send_text, cases)
+            return
         await fsm_context.update_data(n=event.text)
         await bot.send_text(chat_id=event.chat.chat_id, text=event.text or "")
 

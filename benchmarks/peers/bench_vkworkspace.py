@@ -7,7 +7,7 @@ import asyncio
 import json
 import sys
 
-from measuring import batch, client_cases, per_item_us, per_item_us_async, report
+from measuring import batch, burst_cases, client_cases, per_item_us, per_item_us_async, report
 from vkworkspace import Bot, Dispatcher, F, Router
 from vkworkspace.filters import Command
 from vkworkspace.fsm import FSMContext
@@ -62,10 +62,13 @@ async def bot(api_url: str, redis_url: str | None = None) -> None:
         dispatcher = Dispatcher(storage=RedisStorage(redis=Redis.from_url(redis_url)))
     else:
         dispatcher = Dispatcher()
-    router = Router()
+    router, cases = Router(), burst_cases()
 
     @router.message(F.text)
     async def echo(message: Message, state: FSMContext) -> None:
+        if cases:
+            await client_cases(message.bot.send_text, cases)
+            return
         await state.update_data(n=message.text)
         await message.answer(message.text)
 

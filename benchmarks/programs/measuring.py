@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import json
+import os
 import statistics
 import time
 from collections.abc import Awaitable, Callable
@@ -45,6 +46,11 @@ async def client_cases(send: Callable[[str, str], Awaitable[Any]], cases: list[d
             walls.append(time.perf_counter() - start)
         result[case["name"]] = _client_result(case, walls, time.process_time() - cpu)
     report(result)
+
+
+def burst_cases() -> list[dict[str, Any]]:
+    """What a bot's handler has to do instead of answering, in the section `burst`; empty in the others."""
+    return json.loads(os.environ.get("BENCH_CASES", "[]"))
 
 
 def client_cases_in_threads(send: Callable[[str, str], Any], cases: list[dict[str, Any]], threads: int) -> None:

@@ -66,11 +66,17 @@ def database(url: str) -> dict[str, Any]:
 
 DATABASES = {"default": database(os.environ.get("DATABASE_URL", "sqlite:///bench.sqlite3"))}
 
+if url := os.environ.get("BENCH_REDIS_URL"):
+    CACHES = {"default": {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": url}}
+
+CELERY_BROKER_URL = os.environ.get("BENCH_BROKER_URL")
+
 VKTEAMS_BOT = {
     "BOTS": {
         "default": {
             "TOKEN": "001.1.1:1000000001",
             "API_URL": os.environ.get("BENCH_API_URL", "http://127.0.0.1:1/bot/v1"),
+            "RATE_LIMIT": float(os.environ["BENCH_RATE_LIMIT"]) if "BENCH_RATE_LIMIT" in os.environ else None,
         }
     },
 }
