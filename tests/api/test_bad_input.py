@@ -29,7 +29,7 @@ from vkteams_bot.exceptions import (
     UnknownMethod,
     VKTeamsError,
 )
-from vkteams_bot.keyboards import InlineKeyboardBuilder
+from vkteams_bot.keyboards import Button, InlineKeyboardBuilder
 from vkteams_bot.text import Bold, Raw
 
 SECRET = "what a person wrote "
@@ -184,6 +184,10 @@ def test_short_text_that_is_refused_is_not_told_to_be_split(server, face):
     assert str(fails(BadRequest, server.url, face)) == "messages/sendText: Bad request"
 
 
+TWO_ACTIONS = InlineKeyboardBuilder().add(Button(text="b", url="https://e.ru", callback_data="x")).as_markup()
+NO_ACTION = [[{"text": "b"}]]
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -203,6 +207,12 @@ def test_short_text_that_is_refused_is_not_told_to_be_split(server, face):
             "exactly one of url and callback_data",
         ),
         (lambda bot: InlineKeyboardBuilder().button("b"), "exactly one of url and callback_data"),
+        (
+            lambda bot: bot.send_text("c", "t", inline_keyboard_markup=TWO_ACTIONS),
+            "exactly one of url and callback_data",
+        ),
+        (lambda bot: bot.send_voice("c", file_id="I", inline_keyboard_markup=TWO_ACTIONS), "exactly one of url"),
+        (lambda bot: bot.edit_text("c", 1, "t", inline_keyboard_markup=NO_ACTION), "exactly one of url"),
     ],
 )
 def test_call_that_can_be_known_to_be_wrong_is_not_sent(server, make, message):

@@ -8,6 +8,7 @@ import logging
 import os
 import ssl
 import threading
+import time
 from pathlib import Path
 from urllib.parse import quote
 
@@ -293,8 +294,29 @@ def circles(request):
     request.reply(status=302, Location=request.path)
 
 
+def drips(request):
+    request.begin(len(CONTENT))
+    drip(request)
+
+
+def drips_its_head(request):
+    request.close_connection = True
+    request.wfile.write(b"HTTP/1.1 200 OK\r\nX-A: ")
+    drip(request)
+
+
+def drip(request):
+    """A byte long before each timeout, until the client goes away."""
+    for _ in range(500):
+        request.wfile.write(b"a")
+        request.wfile.flush()
+        time.sleep(0.02)
+
+
 FAILURES = [
     (stalls, "ReadTimeout"),
+    (drips, "less than 1024 bytes per second"),
+    (drips_its_head, "Timeout"),
     (lambda request: request.stall(), "ReadTimeout"),
     (cuts, "RemoteProtocolError"),
     (cuts_gzip, "cut off"),

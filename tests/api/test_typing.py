@@ -28,7 +28,7 @@ from vkteams_bot.api.types import (
 )
 from vkteams_bot.api.types.sending import Sendable
 from vkteams_bot.exceptions import InvalidCall
-from vkteams_bot.text import Bold
+from vkteams_bot.text import Bold, FormatBuilder
 
 
 def calls(bot: Bot) -> list[Call[Any]]:
@@ -40,7 +40,8 @@ def calls(bot: Bot) -> list[Call[Any]]:
         assert_type(bot.send_text_with_deeplink("c", "t", "d"), Call[SentMessage]),
         assert_type(bot.send_file("c", InputFile("f"), caption="x"), Call[SentMessage]),
         assert_type(bot.send_voice("c", file_id="I"), Call[SentMessage]),
-        assert_type(bot.edit_text("c", 1, "t"), Call[bool]),
+        assert_type(bot.edit_text("c", 1, "t", parse_mode="HTML"), Call[bool]),
+        assert_type(bot.edit_text("c", 1, "t", format=FormatBuilder("t").bold(0, 1).build()), Call[bool]),
         assert_type(bot.delete_messages("c", ["1"]), Call[bool]),
         assert_type(bot.answer_callback_query("q", show_alert=True), Call[bool]),
         assert_type(bot.get_chat_info("c"), Call[ChatInfo]),
@@ -75,6 +76,7 @@ async def results(bot: Bot, message: Message) -> None:
     assert_type(bot.execute_sync(SendText("c", "t")), SentMessage)
     assert_type(message.answer("t"), Sendable[SentMessage])
     assert_type(await message.reply("t", parse_mode="HTML"), SentMessage)
+    assert_type(await message.answer("t", format=FormatBuilder("t").bold(0, 1).build()), SentMessage)
     assert_type(await message.answer(Bold("t")), SentMessage)
     assert_type(await message.answer_file(InputFile("f"), caption=Bold("c")), SentMessage)
     assert_type(message.answer_voice(file_id="I").send(), SentMessage)
@@ -110,7 +112,7 @@ def mistakes(bot: Bot) -> list[Callable[[], object]]:
 
 def test_types_of_the_facade_are_true_at_run_time() -> None:
     made = calls(bot_over(FakeTransport(answer())))
-    assert [type(call) for call in made] == [Call] * 31
+    assert [type(call) for call in made] == [Call] * 32
     assert len({call.take().path for call in made}) == 31
 
 

@@ -1,16 +1,20 @@
 """Who is in an audience: each once, in pages, without those that cannot be reached."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import connection
+from django.db import InterfaceError, connection
+from django.db.models.expressions import RawSQL
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from tests.broadcasts.conftest import Mailing
-from vkteams_bot.broadcasts import audience, segments
+from vkteams_bot import broadcasts
+from vkteams_bot.broadcasts import audience, recipients, segments
 from vkteams_bot.broadcasts.audiences import segment
+from vkteams_bot.broadcasts.preparing import prepare
 from vkteams_bot.broadcasts.recipients import pages, reachable
 from vkteams_bot.exceptions import ConfigurationError
 from vkteams_bot.models import BotAccount, Broadcast, Chat, ChatMessage, Contact, Update
@@ -116,6 +120,28 @@ def test_a_segment_that_fails_says_so(mailing):
         everyone(in_segment(mailing, lambda: 1 / 0))
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_segment_that_fails_when_it_is_read_says_so(mailing):
+    broken = in_segment(mailing, lambda: Chat.objects.filter(pk=RawSQL("no_such_function()", ())))
+    with pytest.raises(ConfigurationError, match=r"the segment 'some' failed: .*no_such_function"):
+        everyone(broken)
+    broadcasts.start(broken)
+    assert not prepare(broken.pk)
+    broken.refresh_from_db()
+    assert (broken.status, "no_such_function" in broken.error) == ("paused", True)
+
+
+@pytest.mark.parametrize("work", ["members", "read"])
+def test_a_lost_database_is_not_the_fault_of_a_segment(mailing, work, monkeypatch):
+    def lost(*_: Any) -> Any:
+        raise InterfaceError("the connection is closed")
+
+    if work == "read":
+        monkeypatch.setattr(recipients, "_pages", lambda *_: map(lost, [1]))
+    with pytest.raises(InterfaceError):
+        everyone(in_segment(mailing, lost if work == "members" else Chat.objects.all))
+
+
 def test_the_registry():
     @audience("paying", label="Who pays")
     def paying():
@@ -130,23 +156,24 @@ def test_the_registry():
         segment("nobody")
 
 
-def test_who_cannot_be_reached_is_left_out_until_they_write(mailing):
+def test_who_cannot_be_reached_is_left_out_until_they_write_or_get_something(mailing):
     gone = timezone.now() - timedelta(hours=1)
     mailing.chats("a")
-    blocked, wrote, pressed, wrote_before = mailing.chats("b", "c", "d", "e", unreachable_at=gone)
+    blocked, wrote, pressed, wrote_before, reached_again = mailing.chats(*"bcdef", unreachable_at=gone)
 
     def message(chat, sent_at, direction="in"):
         ChatMessage.objects.create(chat=chat, msg_id="1", direction=direction, sent_at=sent_at)
 
-    message(blocked, timezone.now(), "out")
+    message(blocked, gone - timedelta(seconds=1), "out")
     message(wrote, timezone.now())
+    message(reached_again, timezone.now(), "out")
     message(wrote_before, gone - timedelta(hours=1))
     Update.objects.create(
         account=mailing.account, event_id=1, type="callbackQuery", chat_id="d", payload={}, created_at=timezone.now()
     )
     assert pressed.chat_id == "d"
-    assert reached(mailing.broadcast()) == ["a", "c", "d"]
-    assert reached(mailing.broadcast(exclude_unreachable=False)) == ["a", "b", "c", "d", "e"]
+    assert reached(mailing.broadcast()) == ["a", "c", "d", "f"]
+    assert reached(mailing.broadcast(exclude_unreachable=False)) == ["a", "b", "c", "d", "e", "f"]
     assert reached(mailing.broadcast(audience="list", recipients="b\nc\nx")) == ["c", "x"]
 
 

@@ -16,7 +16,7 @@ from vkteams_bot.api import ParseMode
 from vkteams_bot.api.methods import SendFile, SendText
 from vkteams_bot.broadcasts import audience, problems
 from vkteams_bot.broadcasts.content import Content, ContentError, FileUnreadable
-from vkteams_bot.models import Broadcast, Contact
+from vkteams_bot.models import BotAccount, Broadcast, Contact
 
 KEYBOARD = [[{"text": "Yes", "callbackData": "yes", "style": "primary"}], [{"text": "Site", "url": "http://x"}]]
 
@@ -100,6 +100,7 @@ GOOD: list[dict[str, Any]] = [
     {"starts_at": timezone.now(), "expires_at": timezone.now() + timedelta(days=1)},
 ]
 WRONG: list[tuple[str, str, dict[str, Any]]] = [
+    ("account", "the settings have no bot “gone”", {"account": BotAccount(pk=1, alias="gone")}),
     ("text", "write a text or attach a file", {"text": " "}),
     ("text", "longer than 4096", {"text": "x" * 4097}),
     ("text", "“<b>” has no partner", {"text": "<b>x", "parse_mode": "HTML"}),

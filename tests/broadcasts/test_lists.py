@@ -42,6 +42,19 @@ def test_a_chat_counts_once():
     assert read("chat_id,sum\na,1\nb,2\na,3") == [Recipient("a", {"sum": "1"}), Recipient("b", {"sum": "2"})]
 
 
+def test_however_it_is_capitalised():
+    assert read("Anna@Corp.example\nanna@corp.example") == [Recipient("Anna@Corp.example")]
+
+
+def test_a_quote_without_a_partner_takes_nobody_along():
+    lines = ["chat_id,name", "a,Anna", 'b,"Boris', *(f"user{number},{'x' * 80}" for number in range(5_000))]
+    for text in ("\n".join(lines[:50]), "\n".join(lines)):
+        found = RecipientList(text)
+        assert "a" in {recipient.chat_id for recipient in found}
+        assert found.check()[0].startswith("line 3: it cannot be read")
+    assert RecipientList("chat_id," + "x" * 200_000).check()[0].startswith("line 1: it cannot be read")
+
+
 def test_bad_lines_are_told_with_their_numbers_and_left_out():
     found = RecipientList("a\nno id\n\n" + "x" * 256 + "\nb")
     assert [recipient.chat_id for recipient in found] == ["a", "b"]

@@ -54,6 +54,15 @@ def test_numbers_are_shown_in_the_language_of_the_project():
         assert render("{{ sum }}", MARKDOWN, sum=1.5) == "1,5"
 
 
+@pytest.mark.parametrize("step", ["{% for b in many %}", "{% for b, c in pairs %}"])
+def test_loops_in_loops_come_to_an_end(step):
+    many = "x" * 100
+    source = step * 4 + "{% endfor %}" * 4
+    with pytest.raises(ValueError, match="its loops take more than 10000 steps"):
+        render(source, many=many, pairs=["xy"] * 100)
+    assert render("{% for a in many %}{{ a }}{% endfor %}", many=many * 40) == many * 40
+
+
 @pytest.mark.parametrize("source", ["{{ a|nothing }}", "{% if %}", "{% for a in b %}", "{{ }}"])
 def test_wrong_templates(source):
     assert syntax_problem(source)

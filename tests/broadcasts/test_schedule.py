@@ -39,6 +39,13 @@ def test_quiet_hours(begin, end, zone, expected):
     assert {hour: is_quiet(broadcast, at(hour)) for hour in expected} == expected
 
 
+def test_a_time_zone_that_this_host_does_not_know_counts_as_the_projects(settings):
+    settings.TIME_ZONE = "Asia/Tokyo"
+    night = quiet(22, 8, "Mars/Olympus")
+    assert is_quiet(night, at(14))  # 23:00 in Tokyo
+    assert not is_quiet(night, at(2))
+
+
 def test_the_end_of_the_quiet_hours():
     assert quiet_ends_at(quiet(22, 8), at(23)) == at(8, day=11)
     assert quiet_ends_at(quiet(22, 8), at(3)) == at(8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import time, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.files.base import ContentFile
 from django.db import connection
+from django.db.models.expressions import RawSQL
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -45,7 +47,7 @@ def test_which_broadcasts_may_send(mailing, settings):
     Broadcast.objects.filter(pk=expired.pk).update(expires_at=now)
     paused = mailing.prepared("a")
     Broadcast.objects.filter(pk=paused.pk).update(status="paused")
-    other = mailing.prepared("a", account=BotAccount.objects.create(alias="other", user_id="2"))
+    other = mailing.prepared("a", account=BotAccount.objects.create(alias="default", user_id="2"))
     with CaptureQueriesContext(connection) as queries:
         found = sendable(mailing.account.pk, now)
     assert found == [
@@ -67,14 +69,41 @@ def test_methods_of_several_broadcasts_in_a_lot(mailing):
     with CaptureQueriesContext(connection) as queries:
         found = methods_for(rows(plain, template))
     assert texts(found) == ["Hello", "Hello", "Anna a@corp.example 1", "you  2"]
-    # Two that list the rows; then the broadcasts, and the contacts with their users.
-    assert len(queries) == 4
+    # Two that list the rows; then the broadcasts, the contacts with their users, and a savepoint's two.
+    assert len(queries) == 6
     assert methods_for([]) == {}
 
 
 def test_a_row_that_cannot_be_made_fails_alone(mailing):
     broadcast = mailing.prepared(text="{{ sum }}", is_template=True, recipients="chat_id,sum\na,1\nb,\nc,3")
     assert texts(methods_for(rows(broadcast))) == ["1", "the text is empty", "3"]
+
+
+def test_a_row_that_nobody_of_us_wrote_fails_alone(mailing):
+    broadcast = mailing.prepared("a", "b", "c", text="Hello {{ n }}", is_template=True)
+    good, *bad = rows(broadcast)
+    bad[0].params.update(vars="x")
+    bad[1] = replace(bad[1], params=[1])  # type: ignore[arg-type]
+    assert texts(methods_for([good, *bad])) == [
+        "Hello ",
+        "the message cannot be made: TypeError",
+        "the message cannot be made: AttributeError",
+    ]
+
+
+def test_a_template_that_the_database_refuses_pauses_its_broadcast_alone(mailing, monkeypatch):
+    def balance(user: User) -> int:
+        return User.objects.filter(pk=RawSQL("no_such_function()", ())).count()
+
+    monkeypatch.setattr(User, "balance", property(balance), raising=False)
+    mailing.contact("a", first_name="Anna", django_user=User.objects.create_user("anna"))
+    broken = mailing.prepared("a", "b", text="Hi {{ user.balance }}", is_template=True)
+    good = mailing.prepared("a", text="Hi {{ contact.first_name }}", is_template=True)
+    assert texts(methods_for(rows(broken, good))) == [None, None, "Hi Anna"]
+    broken.refresh_from_db()
+    assert broken.status == "paused"
+    assert "no_such_function" in broken.error
+    assert [one.id for one in sendable(mailing.account.pk, timezone.now())] == [good.pk]
 
 
 def test_a_broadcast_that_was_deleted_meanwhile(mailing):

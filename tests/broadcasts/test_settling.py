@@ -144,7 +144,7 @@ def test_one_that_still_writes_is_left_alone(mailing, now):
 
 
 def test_one_bot_at_a_time(mailing, now):
-    other = BotAccount.objects.create(alias="other", user_id="2")
+    other = BotAccount.objects.create(alias="default", user_id="2")
     mine, theirs = mailing.prepared("a"), mailing.prepared("a", account=other)
     assert settle(other.pk, now) == {other.pk}
     assert settle(None, now) == {mailing.account.pk, other.pk}

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection, transaction
 from django.utils import timezone
 
 from tests.broadcasts.conftest import Mailing, mark, statuses
+from tests.processes import wait_until
 from vkteams_bot import broadcasts, wake
+from vkteams_bot.broadcasts.settling import settle
 from vkteams_bot.broadcasts.verbs import halt, reopen
 from vkteams_bot.exceptions import BroadcastError
 from vkteams_bot.models import Broadcast, BroadcastAction
@@ -141,6 +145,37 @@ def test_only_finished_ones_are_reopened(mailing):
     finished.refresh_from_db()
     cancelled.refresh_from_db()
     assert (finished.status, cancelled.status) == ("running", "cancelled")
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite has one writer at a time")
+def test_one_that_is_being_finished_sees_what_is_put_back(mailing):
+    """Its rows are put back in a transaction that is not over while somebody finds that nothing waits."""
+    with wake.silenced():
+        broadcast = mailing.prepared("a")
+    mark(broadcast, "unknown", ["a"])
+
+    def settle_there() -> None:
+        try:
+            settle(None, timezone.now())
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as thread:
+        with transaction.atomic():
+            reopen([broadcast.pk])
+            mark(broadcast, "queued", ["a"])
+            settling = thread.submit(settle_there)
+            wait_until(lambda: settling.done() or _somebody_waits_for_a_lock(), 10, "it waits for the lock, or is over")
+        settling.result(10)
+    broadcast.refresh_from_db()
+    assert (broadcast.status, statuses(broadcast)) == ("running", {"queued": 1})
+
+
+def _somebody_waits_for_a_lock() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT COUNT(*) FROM pg_locks WHERE NOT granted")
+        return bool(cursor.fetchone()[0])
 
 
 @pytest.mark.parametrize("status", Broadcast.Status.values)

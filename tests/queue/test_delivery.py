@@ -11,12 +11,14 @@ import pytest
 from django.utils import timezone
 
 from tests.queue.conftest import Office
+from vkteams_bot import queue, wake
 from vkteams_bot.api.retry import Backoff
 from vkteams_bot.limits import Priority
 from vkteams_bot.models import Chat, ChatMessage, OutgoingCall
+from vkteams_bot.models.calls import OutgoingCallQuerySet
 from vkteams_bot.queue import delivery, lots, verdict
 from vkteams_bot.signals import outbox_progress
-from vkteams_bot.stores import claims, log
+from vkteams_bot.stores import log
 
 pytestmark = [pytest.mark.orm, pytest.mark.django_db]
 
@@ -310,8 +312,16 @@ def test_a_chat_log_that_cannot_be_written_costs_no_result(
     assert "could not be logged" in caplog.text
 
 
-def test_a_wake_up_at_the_very_end_is_not_lost(office: Office, monkeypatch: pytest.MonkeyPatch):
+def on_its_way_elsewhere(office: Office) -> OutgoingCallQuerySet:
+    """A row that another process sends."""
+    row = OutgoingCall.objects.filter(pk__in=office.delay("elsewhere"))
+    row.update(status="sending", claimed_until=timezone.now() + timedelta(seconds=30))
+    return row
+
+
+def test_a_wake_up_at_the_very_end_is_not_lost(office: Office):
     office.delay("1")
+    on_its_way_elsewhere(office)  # so this run would not hand on
     deliverer = delivery.deliverers.of(office.account_id)
     joined: list[bool] = []
 
@@ -320,6 +330,42 @@ def test_a_wake_up_at_the_very_end_is_not_lost(office: Office, monkeypatch: pyte
             joined.append(deliverer.run(office.bot, bulk=False, seconds=1, stop=delivery.never))
         return bool(joined)
 
-    monkeypatch.setattr(claims, "lock", lambda account_id: 1)  # others are at work, so this run would not go on
     assert deliverer.run(office.bot, bulk=False, seconds=5, stop=stopped_while_another_comes) is True
     assert joined == [False]
+
+
+@pytest.mark.parametrize("ended_first", [True, False])
+def test_of_runs_whose_time_is_up_the_last_hands_on(office: Office, ended_first: bool):
+    office.delay("1")
+    other = on_its_way_elsewhere(office)
+
+    def stopped_after_the_first() -> bool:
+        if office.server.texts and ended_first:
+            other.update(status="sent")
+        return bool(office.server.texts)
+
+    deliverer = delivery.deliverers.of(office.account_id)
+    assert deliverer.run(office.bot, bulk=False, seconds=5, stop=stopped_after_the_first) is ended_first
+
+
+def test_while_a_run_waits_for_its_last_answers_others_are_asked_to_go_on(office: Office):
+    asked = threading.Event()
+
+    def slowly(chat_id: str, text: str) -> Any:
+        return {"ok": asked.wait(10), "msgId": text}
+
+    def stopped_when_it_has_left() -> bool:
+        return bool(OutgoingCall.objects.sending())
+
+    def told(notice: Any) -> None:
+        notices.append((notice.args, notice.expires))
+        asked.set()
+
+    notices: list[Any] = []
+    office.server.answer = slowly
+    office.delay("1")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(wake, "publish", told)
+        queue.deliver(office.account_id, bulk=False, stop=stopped_when_it_has_left)
+    assert notices == [((office.account_id, False), delivery.HELP_SECONDS)]
+    assert office.statuses() == ["sent"]

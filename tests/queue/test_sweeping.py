@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import httpx
 import pytest
 from django.utils import timezone
 
@@ -12,6 +13,7 @@ from tests.queue.conftest import Office
 from vkteams_bot import queue
 from vkteams_bot.limits import Priority
 from vkteams_bot.models import BotAccount, Broadcast, OutgoingCall
+from vkteams_bot.queue import lots
 from vkteams_bot.stores.ids import time_ordered_id
 from vkteams_bot.tasks import prune
 
@@ -88,6 +90,20 @@ def test_nothing_is_woken_for_nothing_or_for_a_bot_that_is_gone(office: Office):
     assert queue.deliver(-1, bulk=True) is False
 
 
+def test_another_bot_under_the_alias_does_not_send_what_was_written_for_the_first(office: Office):
+    """Such as the emulator's of a playground."""
+    office.delay("of the first")
+    first = BotAccount.objects.get()
+    BotAccount.objects.filter(pk=first.pk).update(user_id="7")
+    second = BotAccount.objects.create(alias="default", user_id=first.user_id)
+    office.delay("of the second")
+    office.notices.clear()
+    queue.sweep()
+    assert [notice.args for notice in office.notices] == [(second.pk, False)]
+    assert queue.deliver(first.pk, bulk=True) is False
+    assert office.server.texts == []
+
+
 def test_pruning_as_a_task(office: Office):
     office.delay("1")
     office.deliver()
@@ -109,6 +125,37 @@ def test_what_an_operator_sends_again_wakes_workers_and_broadcasts(office: Offic
     broadcast.refresh_from_db()
     assert broadcast.status == "running"
     assert sorted(notice.queue for notice in office.notices) == ["vkteams.bulk", "vkteams.reply"]
+
+
+@pytest.mark.parametrize("status", ["cancelled", "expired"])
+def test_nothing_of_a_broadcast_that_has_ended_is_sent_again(office: Office, status: str):
+    office.delay("1", "2", priority=Priority.BULK)
+    broadcast = Broadcast.objects.create(account_id=office.account_id, name="n", text="t", status=status)
+    OutgoingCall.objects.filter(params__text="1").update(broadcast=broadcast)
+    OutgoingCall.objects.update(status="unknown")
+    assert queue.resend(OutgoingCall.objects.all()) == 1
+    assert office.statuses() == ["unknown", "queued"]
+
+
+def test_what_is_put_back_late_opens_a_finished_broadcast_again(office: Office, monkeypatch: pytest.MonkeyPatch):
+    """Its process was held up for so long that its claims ended and the broadcast was finished without it."""
+    office.delay("1", priority=Priority.BULK)
+    broadcast = Broadcast.objects.create(account_id=office.account_id, name="n", text="t", status="running")
+    OutgoingCall.objects.update(broadcast=broadcast, chat_id="a")
+
+    write = lots.Lots.write
+
+    def given_up_before(self: Any, landed: Any, flying: Any, **options: Any) -> Any:
+        if landed:
+            OutgoingCall.objects.update(status="unknown", claimed_until=None)
+            Broadcast.objects.update(status="finished", counts={"unknown": 1})
+        return write(self, landed, flying, **options)
+
+    monkeypatch.setattr(lots.Lots, "write", given_up_before)
+    office.server.answer = lambda chat_id, text: httpx.ConnectError("refused")
+    office.deliver(bulk=True, seconds=0.1)
+    broadcast.refresh_from_db()
+    assert (office.statuses(), broadcast.status, broadcast.counts) == (["queued"], "running", None)
 
 
 def test_a_broadcast_is_delivered_and_finished(office: Office):

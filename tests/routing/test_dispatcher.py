@@ -473,6 +473,27 @@ def test_cancellation_passes_through():
     asyncio.run(main())
 
 
+def test_a_cancelled_task_that_a_handler_awaits_is_a_failure_of_the_handler():
+    router, state = Router(), conversation("Form:a")
+
+    @router.message()
+    async def handler(message, state):
+        state.set_state("half way")
+        task = asyncio.create_task(asyncio.sleep(60))
+        task.cancel()
+        await task
+
+    @router.error()
+    async def apologise(event):
+        return str(event.exception)
+
+    outcome = dispatch(router, state=state)
+    assert outcome.status is Status.FAILED
+    assert isinstance(outcome.error.__cause__, asyncio.CancelledError)
+    assert texts(outcome) == ["something that the handler awaited was cancelled"]
+    assert state.state == "Form:a"
+
+
 def test_events_side_by_side_do_not_mix():
     router = Router()
 

@@ -1,6 +1,7 @@
 """A small bot that does a little of everything."""
 
 import asyncio
+import sys
 
 from django.contrib.auth.models import Group as Team
 from django.db import transaction
@@ -68,6 +69,17 @@ async def sleep(message: Message):
 @router.message(Command("forever"))
 async def forever(message: Message):
     await asyncio.Event().wait()
+
+
+@router.message(Command("exit"))
+async def exit(message: Message, state: FSMContext):
+    await state.set_state("lost")
+    sys.exit("on purpose")
+
+
+@router.message(Command("cancelled"))
+async def cancelled(message: Message):
+    raise asyncio.CancelledError
 
 
 @router.message(Command("nothing"))

@@ -138,6 +138,18 @@ def test_a_failing_handler_fails_the_test(alice, chat):
     assert chat.updates.get().status == "failed"
 
 
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [("/exit", "SystemExit: on purpose"), ("/cancelled", "something that the handler awaited was cancelled")],
+)
+def test_a_handler_that_would_end_its_task_or_process_fails_the_test(alice, text, problem):
+    with pytest.raises(HandlerFailed, match=problem):
+        alice.sends(text)
+    assert alice.state is None
+    alice.sends("/start")
+    assert alice.sees == "Hello!"
+
+
 def test_expected_errors_are_collected(alice, chat):
     with chat.errors_expected() as errors:
         alice.sends("/fail")
@@ -200,6 +212,16 @@ def test_messages_are_texts_with_more(alice):
     assert alice.sees.author != "alice@corp"
     assert alice.wrote == "/start"
     assert alice.wrote.author == "alice@corp"
+
+
+@pytest.mark.django_db
+def test_a_closed_chat_says_so_and_may_be_closed_again():
+    chat = Chat()
+    alice = chat.user("alice@corp")
+    chat.close()
+    chat.close()
+    with pytest.raises(RuntimeError, match="this chat is closed"):
+        alice.sends("/start")
 
 
 @pytest.mark.django_db

@@ -46,6 +46,28 @@ def test_a_failed_comparison_shows_the_conversation(run):
     )
 
 
+@pytest.mark.parametrize(("options", "is_whole"), [([], False), (["-vvv"], True)])
+def test_of_a_long_conversation_the_end_is_shown(run, monkeypatch, options, is_whole):
+    for name in ("CI", "BUILD_NUMBER"):
+        monkeypatch.delenv(name, raising=False)
+    result = run(
+        """
+        def test_it(chat):
+            alice = chat.user("alice@corp")
+            for number in range(10):
+                alice.sends(f"{number}: {'long ' * 100}")
+            alice.sends("/start")
+            assert alice.sees == "Bye " * 100
+        """,
+        *options,
+    )
+    shown = [line.removeprefix("E").strip() for line in result.stdout.lines if line.startswith("E ")]
+    assert shown[-2:] == ["alice@corp: /start", "bot: Hello!"]
+    assert any(line.startswith("alice@corp: 9: long") for line in shown)
+    assert any(line.startswith("alice@corp: 0: long") for line in shown) is is_whole
+    assert ("..." in shown) is not is_whole
+
+
 def test_a_failed_handler_shows_its_traceback_and_the_line_of_the_test(run):
     result = run(
         """

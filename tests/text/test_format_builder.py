@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from tests.text.trees import RUNS
 from vkteams_bot.api.types import Format
 from vkteams_bot.exceptions import InvalidCall
-from vkteams_bot.text import FormatBuilder
+from vkteams_bot.text import FormatBuilder, Text
 
 SIMPLE = {
     "bold": "bold",
@@ -131,3 +131,12 @@ def test_ranges_cover_in_utf16_what_was_meant(text, data):
 
     units = text.encode("utf-16-le")
     assert units[2 * item["offset"] : 2 * (item["offset"] + item["length"])].decode("utf-16-le") == text[start:end]
+
+
+def test_texts_stay_out_of_messages():
+    with pytest.raises(InvalidCall) as caught:
+        FormatBuilder("My name is Ann").bold_text("Bob")
+    assert "Bob" not in str(caught.value)
+    with pytest.raises(InvalidCall) as caught:
+        Text(["Bob"])
+    assert "Bob" not in str(caught.value)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 import zlib
 from collections.abc import Callable, Generator
 from typing import Any, BinaryIO, TypeAlias
@@ -21,10 +23,12 @@ TokenRule: TypeAlias = Callable[[httpx.URL], str | None]
 REDIRECTS = 5
 INFLATED_BYTES = 64 * 1024
 COME_LATER = (408, 425, 429)
+SLOWEST = 1024
+"""Bytes per second. A server that is slower for longer than the timeout gives a drop now and then, for ever."""
 
 
 class Fetch:
-    """A GET of one address. `timeout` is the longest silence in seconds, not the whole time.
+    """A GET of one address. `timeout` is the longest silence in seconds; the whole may take longer, while data comes.
 
     Raises InvalidCall for what is no http(s) address. `token_for` says whether an address may see the token: it is
     asked for when the server refuses a plain request (botapi.md §2.4).
@@ -44,11 +48,13 @@ class Fetch:
         self._url = address
         self._at = address
         self._max_size = max_size
+        self._timeout = timeout
         self._timeouts = {
             "connect": min(timeout, CONNECT_SECONDS),
             "read": timeout,
             "write": timeout,
             "pool": timeout,
+            "head": 2 * timeout,
         }
         self._token_for = token_for
 
@@ -58,7 +64,7 @@ class Fetch:
             response = await self._answered(transport)
             stream: Any = response.stream
             try:
-                body = _Body(response, sink, self._max_size)
+                body = _Body(response, sink, self._max_size, self._timeout)
                 async for piece in stream:
                     body.take(piece)
                 body.end()
@@ -74,7 +80,7 @@ class Fetch:
             response = self._answered_sync(transport)
             stream: Any = response.stream
             try:
-                body = _Body(response, sink, self._max_size)
+                body = _Body(response, sink, self._max_size, self._timeout)
                 for piece in stream:
                     body.take(piece)
                 body.end()
@@ -89,7 +95,8 @@ class Fetch:
         steps = self._steps()
         request = next(steps)
         while True:
-            response = await transport.handle_async_request(request)
+            async with asyncio.timeout(self._timeouts["head"]):
+                response = await transport.handle_async_request(request)
             try:
                 request = steps.send(response)
             except StopIteration:
@@ -161,10 +168,12 @@ class Fetch:
 class _Body:
     """Takes the body of an answer piece by piece: undoes its coding, counts, writes."""
 
-    def __init__(self, response: httpx.Response, sink: BinaryIO, max_size: int | None) -> None:
+    def __init__(self, response: httpx.Response, sink: BinaryIO, max_size: int | None, patience: float) -> None:
         self._sink = sink
         self._max_size = max_size
         self._size = 0
+        self._received = 0
+        self._late_at = time.monotonic() + patience
         coding = response.headers.get("content-encoding", "identity").strip().lower()
         if coding not in ("", "identity", "gzip", "x-gzip", "deflate"):
             raise DownloadFailed("the server sent a content coding that it was not asked for")
@@ -174,6 +183,9 @@ class _Body:
             self._allow(int(length))
 
     def take(self, piece: bytes) -> None:
+        self._received += len(piece)
+        if time.monotonic() > self._late_at + self._received / SLOWEST:
+            raise DownloadFailed(f"the server sends less than {SLOWEST} bytes per second")
         if self._inflater is None:
             self._write(piece)
             return

@@ -15,7 +15,7 @@ __all__ = ["SyncTransport"]
 
 
 class SyncTransport(httpx.HTTPTransport):
-    """Knows one more timeout, `answer`: how long the whole answer may take once the request is written.
+    """Knows two more timeouts once the request is written: how long the whole `answer`, or its `head`, may take.
 
     httpx limits the silence between two pieces only, so a server that drips would hold a thread for ever.
     """
@@ -27,8 +27,11 @@ class SyncTransport(httpx.HTTPTransport):
         self._pool._network_backend = _Backend(self._pool._network_backend, self._thread)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        self._thread.answer_seconds = request.extensions.get("timeout", {}).get("answer")
-        return super().handle_request(request)
+        timeouts = request.extensions.get("timeout", {})
+        self._thread.answer_seconds = timeouts.get("answer", timeouts.get("head"))
+        response = super().handle_request(request)
+        self._thread.answer_seconds = timeouts.get("answer")
+        return response
 
 
 class _Thread(threading.local):

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import BinaryIO
 
-import httpx
 from asgiref.sync import sync_to_async
 
 from vkteams_bot.api.destinations import spool
@@ -15,6 +14,7 @@ from vkteams_bot.api.fetching import Fetch
 from vkteams_bot.api.filenames import safe_name
 from vkteams_bot.api.files import InputFile, StoredFile, WebFile
 from vkteams_bot.api.requests import http_url
+from vkteams_bot.api.sync_transport import SyncTransport
 from vkteams_bot.api.tls import ssl_context
 from vkteams_bot.api.transport import AsyncioTransport
 from vkteams_bot.exceptions import InvalidCall
@@ -42,7 +42,7 @@ def fetched_sync(file: InputFile) -> Iterator[InputFile]:
         filename = file.filename
         if file.web is not None:
             fetch = _fetch(file.web)
-            with httpx.HTTPTransport(verify=ssl_context(True), proxy=file.web.proxy, trust_env=False) as transport:
+            with SyncTransport(verify=ssl_context(True), proxy=file.web.proxy, trust_env=False) as transport:
                 found = fetch.run_sync(transport, copy)
             filename = file.web.filename or safe_name(found)
         elif file.stored is not None:

@@ -17,6 +17,7 @@ from vkteams_bot.broadcasts.lists import RecipientList
 from vkteams_bot.broadcasts.markup import markup_problem
 from vkteams_bot.broadcasts.rendering import syntax_problem
 from vkteams_bot.broadcasts.schedule import is_expired
+from vkteams_bot.conf import conf
 from vkteams_bot.models import Broadcast, Contact
 
 
@@ -37,7 +38,18 @@ class Problem(NamedTuple):
 
 def problems(broadcast: Broadcast) -> list[Problem]:
     """All that can be known without sending it. Reads the list and the file's size; asks no recipient."""
-    return [*_of_text(broadcast), *_of_attachments(broadcast), *_of_audience(broadcast), *_of_schedule(broadcast)]
+    return [
+        *_of_bot(broadcast),
+        *_of_text(broadcast),
+        *_of_attachments(broadcast),
+        *_of_audience(broadcast),
+        *_of_schedule(broadcast),
+    ]
+
+
+def _of_bot(broadcast: Broadcast) -> Iterator[Problem]:
+    if broadcast.account_id is not None and broadcast.account.alias not in conf.aliases:
+        yield Problem("account", _("the settings have no bot “%(alias)s”") % {"alias": broadcast.account.alias})
 
 
 def _of_text(broadcast: Broadcast) -> Iterator[Problem]:

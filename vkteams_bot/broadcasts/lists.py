@@ -26,7 +26,7 @@ class Recipient:
 
 
 class RecipientList:
-    """Iterates the recipients of a text, each once: the first line of a chat counts.
+    """Iterates the recipients of a text, each once, however it is capitalised: the first line of a chat counts.
 
     A line that cannot be read is left out and told in `problems`, which is complete after a whole iteration.
     """
@@ -40,8 +40,9 @@ class RecipientList:
         self.problems, self.problems_left_out = [], 0
         seen: set[str] = set()
         for recipient in self._read():
-            if recipient.chat_id not in seen:
-                seen.add(recipient.chat_id)
+            key = recipient.chat_id.casefold()
+            if key not in seen:
+                seen.add(key)
                 yield recipient
 
     def check(self) -> list[str]:
@@ -55,7 +56,7 @@ class RecipientList:
     def _read(self) -> Iterator[Recipient]:
         header = next((line for line in self._lines if line.strip()), "")
         delimiter = next((sign for sign in DELIMITERS if sign in header), ",")
-        names = [name.strip().lower() for name in next(csv.reader([header], delimiter=delimiter), [])]
+        names = [name.strip('" ').lower() for name in header.split(delimiter)]
         if CHAT_ID in names:
             yield from self._read_table(delimiter)
         else:
@@ -67,19 +68,31 @@ class RecipientList:
                 yield Recipient(chat_id)
 
     def _read_table(self, delimiter: str) -> Iterator[Recipient]:
-        lines = csv.reader((f"{line}\n" for line in self._lines), delimiter=delimiter)
         columns: list[str] | None = None
-        for cells in lines:
-            if not any(cell.strip() for cell in cells):
-                continue
+        for number, cells in self._rows(delimiter):
             if columns is None:
-                columns = self._columns(lines.line_num, cells)
+                columns = self._columns(number, cells)
                 continue
             values = dict(zip(columns, (cell.strip() for cell in cells), strict=False))
             if len(cells) > len(columns):
-                self._tell(lines.line_num, _("more cells than columns"))
-            elif self._is_chat_id(lines.line_num, chat_id := values.pop(CHAT_ID, "")):
+                self._tell(number, _("more cells than columns"))
+            elif self._is_chat_id(number, chat_id := values.pop(CHAT_ID, "")):
                 yield Recipient(chat_id, {name: value for name, value in values.items() if name})
+
+    def _rows(self, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+        """Those that are not blank, and the line where each begins. A quote without a partner takes nobody along."""
+        rows = csv.reader((f"{line}\n" for line in self._lines), delimiter=delimiter, strict=True)
+        while True:
+            number = rows.line_num + 1
+            try:
+                cells = next(rows)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                self._tell(number, _("it cannot be read: %(problem)s") % {"problem": error})
+                continue
+            if any(cell.strip() for cell in cells):
+                yield number, cells
 
     def _columns(self, number: int, cells: list[str]) -> list[str]:
         """Names as templates take them: white space becomes `_`. A column without a name is left out."""

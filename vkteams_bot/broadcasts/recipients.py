@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.db import DatabaseError
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.db.models.query import FlatValuesListIterable, ModelIterable
 
@@ -15,6 +15,7 @@ from vkteams_bot.broadcasts.audiences import Segment, segment
 from vkteams_bot.broadcasts.lists import LONGEST_CHAT_ID, Recipient, RecipientList
 from vkteams_bot.exceptions import ConfigurationError
 from vkteams_bot.models import Broadcast, Chat, ChatMessage, Contact, Update
+from vkteams_bot.stores.crossing import is_connection_loss
 
 PAGE = 5_000
 
@@ -24,22 +25,22 @@ Page = list[Recipient]
 def pages(broadcast: Broadcast, size: int = PAGE) -> Iterator[Page]:
     """The recipients, each once; those that cannot be reached are still among them.
 
-    Raises ConfigurationError for a segment that no app declares or that gives something else than recipients.
+    Raises ConfigurationError for a segment that no app declares, that fails or gives something else than recipients.
     """
     if broadcast.audience == Broadcast.Audience.LIST:
         return _list_pages(RecipientList(broadcast.recipients), size)
     if broadcast.audience == Broadcast.Audience.SEGMENT:
-        return _segment_pages(broadcast, size)
+        return _blaming(broadcast.segment, _segment_pages(broadcast, size))
     kind = Chat.Type.PRIVATE if broadcast.audience == Broadcast.Audience.PRIVATE else Chat.Type.GROUP
     return _pages(Chat.objects.filter(account=broadcast.account_id, type=kind), "chat_id", size)
 
 
 def unreachable(account_id: int, chat_ids: Iterable[str]) -> set[str]:
-    """Those to which a send was refused for good, and from which nothing came since. One statement.
+    """Those to which a send was refused for good, and from which nothing came and which nothing reached since.
 
-    The newest of each chat is looked up: a join might read the whole log.
+    One statement. The newest of each chat is looked up: a join might read the whole log.
     """
-    in_chat = ChatMessage.objects.filter(chat=OuterRef("pk")).going(ChatMessage.Direction.IN)
+    in_chat = ChatMessage.objects.filter(chat=OuterRef("pk"))
     of_chat = Update.objects.filter(account=OuterRef("account"), chat_id=OuterRef("chat_id"))
     marked = Chat.objects.filter(account=account_id, chat_id__in=list(chat_ids), unreachable_at__isnull=False)
     found = marked.annotate(
@@ -82,12 +83,26 @@ def _segment_pages(broadcast: Broadcast, size: int) -> Iterator[Page]:
 
 
 def _members(chosen: Segment) -> Any:
-    try:
+    with _blamed(chosen.name):
         return chosen.members()
-    except DatabaseError:
+
+
+def _blaming(segment_name: str, found: Iterator[Page]) -> Iterator[Page]:
+    with _blamed(segment_name):
+        yield from found
+
+
+@contextmanager
+def _blamed(segment_name: str) -> Iterator[None]:
+    """Whatever the project's function or queryset raises is the segment's failure; a lost database is not."""
+    try:
+        yield
+    except ConfigurationError:
         raise
-    except Exception as error:  # whatever the project's function raises
-        raise ConfigurationError(f"the segment {chosen.name!r} failed: {error!r}") from error
+    except Exception as error:
+        if is_connection_loss(error):
+            raise
+        raise ConfigurationError(f"the segment {segment_name!r} failed: {error!r}") from error
 
 
 def _filterable(found: QuerySet[Any]) -> QuerySet[Any]:

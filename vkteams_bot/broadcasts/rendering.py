@@ -16,6 +16,8 @@ from vkteams_bot.text import md
 
 # Those that write no values of their own, past the escaping, and reach no files.
 TAGS = ("comment", "for", "if", "ifchanged", "now", "verbatim", "with")
+MOST_STEPS = 10_000
+"""Of all loops of a text: a worker renders while it holds its bot's turn to claim, and loops in loops would stop it."""
 _TAG = re.compile(r"(<[^<>]*>)")
 
 
@@ -45,9 +47,28 @@ class TextTemplate:
                 node.filter_expression.filters.append((escape, []))
 
     def render(self, values: Mapping[str, Any]) -> str:
-        """Raises whatever a value raises."""
-        text = self._template.render(Context(dict(values), autoescape=self._is_html))
+        """Raises whatever a value raises, and ValueError for loops of more than MOST_STEPS steps."""
+        text = self._template.render(_Values(dict(values), autoescape=self._is_html))
         return _plain_quotes(text) if self._is_html else str(text)
+
+
+class _Values(Context):
+    """Counts what tags write into it: a loop does so with every step."""
+
+    steps = 0
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self._count()
+        super().__setitem__(key, value)
+
+    def update(self, other_dict: Any) -> Any:
+        self._count()
+        return super().update(other_dict)
+
+    def _count(self) -> None:
+        self.steps += 1
+        if self.steps > MOST_STEPS:
+            raise ValueError(f"its loops take more than {MOST_STEPS} steps")
 
 
 def syntax_problem(source: str) -> str:

@@ -11,8 +11,11 @@ from vkteams_bot.models import Broadcast
 
 
 def time_zone(broadcast: Broadcast) -> tzinfo:
-    """Of its quiet hours: its own, or the project's TIME_ZONE."""
-    return zoneinfo.ZoneInfo(broadcast.time_zone) if broadcast.time_zone else timezone.get_default_timezone()
+    """Of its quiet hours: its own, or the project's TIME_ZONE, also where this host does not know its own."""
+    try:
+        return zoneinfo.ZoneInfo(broadcast.time_zone) if broadcast.time_zone else timezone.get_default_timezone()
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError):
+        return timezone.get_default_timezone()
 
 
 def is_quiet(broadcast: Broadcast, now: datetime) -> bool:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.db import DatabaseError, transaction
 from django.utils.translation import gettext as _
 
 from vkteams_bot.api.methods import Method
@@ -16,6 +18,7 @@ from vkteams_bot.broadcasts.schedule import is_quiet
 from vkteams_bot.broadcasts.verbs import halt
 from vkteams_bot.exceptions import CallError, FormatError, InvalidToken, MethodNotAllowed, UnknownMethod
 from vkteams_bot.models import Broadcast, Contact
+from vkteams_bot.stores.crossing import is_connection_loss
 
 SHARED_FAULTS = (InvalidToken, MethodNotAllowed, UnknownMethod)
 
@@ -42,6 +45,14 @@ class Recipient:
     params: dict[str, Any]
 
 
+class _QueryRefused(Exception):
+    """The database refused what a template of this broadcast asked it."""
+
+    def __init__(self, broadcast_id: int, error: DatabaseError) -> None:
+        super().__init__(_("the text cannot be made: %(problem)r") % {"problem": error})
+        self.broadcast_id = broadcast_id
+
+
 def sendable(account_id: int, now: datetime) -> list[Sendable]:
     """Those of a bot that run, have not expired and are not in their quiet hours. One statement."""
     rows = Broadcast.objects.filter(account=account_id).running().unexpired(now).only(*_SENDABLE_FIELDS).order_by("pk")
@@ -56,7 +67,7 @@ _SENDABLE_FIELDS = ("rate_share", "file", "file_id", "quiet_from", "quiet_until"
 
 
 def methods_for(recipients: Sequence[Recipient]) -> dict[UUID, Method[Any] | str | None]:
-    """What to send for each row: the method, or the reason why it cannot be made. At most two statements.
+    """What to send for each row: the method, or the reason why it cannot be made. Two statements, and a savepoint.
 
     None: not now, let the row wait; its broadcast has been paused with the reason.
     """
@@ -68,7 +79,14 @@ def methods_for(recipients: Sequence[Recipient]) -> dict[UUID, Method[Any] | str
         except ContentError as error:
             contents[broadcast.pk] = str(error)
     people = _people(recipients, contents)
-    return {recipient.call_id: _method_for(recipient, contents, people) for recipient in recipients}
+    try:
+        # Of people a template may ask the database; after a refusal the transaction must still be good for the others.
+        with transaction.atomic() if people else nullcontext():
+            return {recipient.call_id: _method_for(recipient, contents, people) for recipient in recipients}
+    except _QueryRefused as refusal:
+        halt(refusal.broadcast_id, str(refusal))
+        others = [recipient for recipient in recipients if recipient.broadcast_id != refusal.broadcast_id]
+        return dict.fromkeys(recipient.call_id for recipient in recipients) | methods_for(others)
 
 
 def _people(recipients: Sequence[Recipient], contents: dict[int, Content | str]) -> dict[str, Contact]:
@@ -93,6 +111,12 @@ def _method_for(
     except FileUnreadable as error:
         halt(recipient.broadcast_id, str(error))
         return None
+    except DatabaseError as error:
+        if is_connection_loss(error):
+            raise
+        raise _QueryRefused(recipient.broadcast_id, error) from error
+    except (AttributeError, TypeError, ValueError) as error:  # a row that nobody of us wrote
+        return _("the message cannot be made: %(problem)s") % {"problem": type(error).__name__}
 
 
 def uploaded(broadcast_id: int, file_id: str) -> None:

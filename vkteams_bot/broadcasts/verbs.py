@@ -84,10 +84,12 @@ def retry(broadcast: Broadcast, *, user: Any = None, unknown: bool = False) -> i
 
 
 def reopen(broadcast_ids: Collection[int]) -> None:
-    """Let finished ones run again: rows of theirs wait anew."""
-    Broadcast.objects.filter(pk__in=broadcast_ids).in_status(Status.FINISHED).update(
-        status=Status.RUNNING, finished_at=None, counts=None
-    )
+    """Let finished ones run again: rows of theirs wait anew, or will by this transaction."""
+    chosen = Broadcast.objects.filter(pk__in=broadcast_ids)
+    with transaction.atomic():
+        # Locked in any status: whoever is finishing one right now has to see those rows, or to be seen.
+        list(chosen.order_by("pk").select_for_update().values_list("pk"))
+        chosen.in_status(Status.FINISHED).update(status=Status.RUNNING, finished_at=None, counts=None)
 
 
 def halt(broadcast_id: int, reason: str) -> None:

@@ -9,6 +9,8 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, RootModel, model_validator
 from pydantic.alias_generators import to_camel
 
+ONE_ACTION = "a button takes exactly one of url and callback_data"
+
 
 class ButtonStyle(enum.StrEnum):
     BASE = "base"
@@ -28,21 +30,25 @@ class Button(BaseModel):
     url: str | None = None
     style: str | None = None
 
+    @property
+    def has_one_action(self) -> bool:
+        return (self.url is None) != (self.callback_data is None)
+
 
 class NewButton(Button):
     """A button that a bot sends: exactly one of `url` and `callback_data`."""
 
     @model_validator(mode="after")
     def _one_action(self) -> Self:
-        if (self.url is None) == (self.callback_data is None):
-            raise ValueError("a button takes exactly one of url and callback_data")
+        if not self.has_one_action:
+            raise ValueError(ONE_ACTION)
         return self
 
 
 class InlineKeyboardMarkup(RootModel[tuple[tuple[Button, ...], ...]]):
     """Rows of buttons."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
     def __iter__(self) -> Iterator[tuple[Button, ...]]:  # type: ignore[override]
         return iter(self.root)

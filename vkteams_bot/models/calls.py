@@ -21,6 +21,10 @@ class OutgoingCallQuerySet(models.QuerySet["OutgoingCall"]):
         """What the bot's own process sends."""
         return self.filter(account_id=account_id, sender=OutgoingCall.Sender.BOT)
 
+    def of_worker(self, account_id: int) -> OutgoingCallQuerySet:
+        """What Celery workers send for a bot."""
+        return self.filter(account_id=account_id, sender=OutgoingCall.Sender.WORKER)
+
     def abandoned(self, now: datetime) -> OutgoingCallQuerySet:
         """Claimed by a worker that has not renewed its claim: it died, or lost the database."""
         return self.sending().filter(sender=OutgoingCall.Sender.WORKER, claimed_until__lt=now)

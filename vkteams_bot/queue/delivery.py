@@ -27,6 +27,7 @@ from vkteams_bot.queue.verdict import answered
 from vkteams_bot.registry import bots
 from vkteams_bot.signals import outbox_progress
 from vkteams_bot.stores.crossing import BACKOFF, drop_broken_connections, is_connection_loss
+from vkteams_bot.stores.queue import account_of
 
 logger = logging.getLogger("vkteams_bot.queue")
 
@@ -35,7 +36,9 @@ IN_FLIGHT = 100
 RUN_SECONDS = 5.0
 """How long one task claims; then it hands on, so that a worker's slot serves others, too."""
 HELP_SECONDS = 1.0
-"""A full process asks others for help once per run; if none is idle within this time, the message is dropped."""
+"""A run asks other processes for help when it is full, and when its time is up while it waits for its last answers.
+
+If none is idle within this time, the message is dropped."""
 GATHER_SECONDS = 0.01
 """After the first answer others are waited for, so that they are written together."""
 LOOK_SECONDS = 1.0
@@ -59,10 +62,15 @@ def deliver(account_id: int, *, bulk: bool, seconds: float = RUN_SECONDS, stop: 
     alias = BotAccount.objects.filter(pk=account_id).values_list("alias", flat=True).first()
     if alias is None:
         return False
-    if alias not in conf.aliases:
+    if not is_served(account_id, alias):
         logger.warning("calls wait for a bot that the settings do not have", extra={"bot": alias})
         return False
     return deliverers.of(account_id).run(bots[alias], bulk=bulk, seconds=seconds, stop=stop)
+
+
+def is_served(account_id: int, alias: str) -> bool:
+    """The settings have this very bot: another token under its alias does not send what was written for it."""
+    return alias in conf.aliases and account_of(alias, bots[alias].user_id) == account_id
 
 
 class Deliverer:
@@ -101,20 +109,21 @@ class Deliverer:
     def _run(self, bot: Bot, deadline: float, stop: Callable[[], bool]) -> bool:
         lots = Lots(self.account_id, bot)
         wait = 0.0
-        asked = False
+        claiming, asked = True, False
         try:
             while True:
                 self._gather(wait)
-                claiming = time.monotonic() < deadline and not stop()
+                was_claiming, claiming = claiming, time.monotonic() < deadline and not stop()
                 lot = self._write(lots, room=self._room() if claiming else 0)
                 if lot.flights:
                     courier.send(bot, lot.flights, self._landed.put)
-                if len(self._flights) >= IN_FLIGHT and not asked:
+                is_full = len(self._flights) >= IN_FLIGHT
+                if (is_full and not asked) or (self._flights and was_claiming and not claiming):
                     asked = True
                     wake.delivery(self.account_id, bulk=self._bulk, expires=HELP_SECONDS)()
                 if not self._flights:
                     if not claiming:
-                        return not lots.others
+                        return lots.are_alone()
                     if self._reach.is_paused:
                         return False  # the sweep comes again
                     if lot.wait is None and self._is_finished():

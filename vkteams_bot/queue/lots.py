@@ -13,6 +13,7 @@ from django.utils import timezone
 from vkteams_bot.api import Bot
 from vkteams_bot.api.types import SentMessage
 from vkteams_bot.broadcasts import sending
+from vkteams_bot.broadcasts.verbs import reopen
 from vkteams_bot.conf import conf
 from vkteams_bot.exceptions import CallError
 from vkteams_bot.limits import Priority, Share
@@ -55,10 +56,12 @@ class Lots:
         self._directory = Directory(account_id)
         self._resting = Resting()
         self._doubtful: list[Claim] = []
-        self.others = False
-        """Another process had rows of this account on their way when we last looked."""
         self.progressed: set[int | None] = set()
         """Broadcasts (None: delayed calls) with results that nobody was told of."""
+
+    def are_alone(self) -> bool:
+        """No row of this account is on its way: the last to end a run hands on, whoever else ended just before."""
+        return not OutgoingCall.objects.of_worker(self._account_id).sending().exists()
 
     def write(self, landed: Sequence[Landed], flying: Sequence[Flight], *, room: int, bulk: bool) -> Lot:
         """Write what came back, renew the claims of what flies, claim at most `room` more.
@@ -89,7 +92,7 @@ class Lots:
             return lot
         with transaction.atomic():
             if room:
-                self.others = claims.lock(self._account_id) > len(flying) + len(landed)
+                claims.lock(self._account_id)
             if self._doubtful:
                 results.unclaim(self._doubtful)
             if landed:
@@ -126,6 +129,10 @@ class Lots:
             if reason := unreachable(item):
                 gone[claim.chat_id] = reason
             written.append(result)
+        # A result may come so late that it was given up as unknown, and the broadcast is finished without it.
+        waiting = (item.claim.broadcast_id for item in written if item.status == Status.QUEUED)
+        if put_back := {broadcast_id for broadcast_id in waiting if broadcast_id is not None}:
+            reopen(put_back)
         results.record(written, now)
         if gone:
             results.mark_unreachable(self._account_id, gone, now)

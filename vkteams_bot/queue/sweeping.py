@@ -10,6 +10,7 @@ from vkteams_bot import wake
 from vkteams_bot.broadcasts.settling import settle
 from vkteams_bot.conf import conf
 from vkteams_bot.models import BotAccount
+from vkteams_bot.queue.delivery import is_served
 from vkteams_bot.stores import queue
 
 logger = logging.getLogger("vkteams_bot.queue")
@@ -27,8 +28,10 @@ def sweep() -> None:
     due = queue.due_accounts(now)
     bulk = {account.id for account in due if account.bulk} | settle(None, now)
     replies = {account.id for account in due if account.replies}
-    known = BotAccount.objects.filter(pk__in=bulk | replies, alias__in=conf.aliases)
-    for account_id in known.values_list("pk", flat=True) if bulk or replies else ():
+    accounts = BotAccount.objects.filter(pk__in=bulk | replies).values_list("pk", "alias") if bulk or replies else ()
+    for account_id, alias in accounts:
+        if not is_served(account_id, alias):
+            continue
         if account_id in replies:
             wake.delivery(account_id, bulk=False)()
         if account_id in bulk:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -91,6 +92,12 @@ class Dispatcher:
             return Dispatched(Status.HANDLED, replies, handler=name)
         except CancelHandler:
             return Dispatched(Status.HANDLED, handler=run.handler.name if run.handler is not None else None)
+        except asyncio.CancelledError as error:
+            if _is_cancelled():
+                raise
+            failure = RuntimeError("something that the handler awaited was cancelled")
+            failure.__cause__ = error
+            return await self._failed(failure, run, data)
         except Exception as error:
             return await self._failed(error, run, data)
 
@@ -128,6 +135,12 @@ class Dispatcher:
             logger.exception("%s failed while it handled %s", name, type(error).__name__)
             data["state"].rollback()
             return ()
+
+
+def _is_cancelled() -> bool:
+    """Whether it is this task that was cancelled, and not just something that it awaited."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
 
 
 def _check_roots(roots: tuple[Router, ...]) -> None:

@@ -61,17 +61,13 @@ class Source:
     alone: bool = False
 
 
-def lock(account_id: int) -> int:
-    """First statement of a transaction that claims: one at a time per account. How many rows are on their way."""
-    count = f"(SELECT COUNT(*) FROM {sql.table(OutgoingCall)} WHERE {ON_THE_WAY} AND account_id = {account_id:d})"
+def lock(account_id: int) -> None:
+    """First statement of a transaction that claims: one at a time per account."""
     with connection.cursor() as cursor:
         if sql.is_postgres():
-            cursor.execute(f"SELECT {count}, pg_advisory_xact_lock({LOCK_CLASS}, {account_id:d})")
+            cursor.execute(f"SELECT pg_advisory_xact_lock({LOCK_CLASS}, {account_id:d})")
         else:  # a write takes SQLite's only write lock before anything is read
-            accounts = sql.table(BotAccount)
-            cursor.execute(f"UPDATE {accounts} SET alias = alias WHERE id = {account_id:d} RETURNING {count}")
-        row = cursor.fetchone()
-    return int(row[0]) if row is not None else 0
+            cursor.execute(f"UPDATE {sql.table(BotAccount)} SET alias = alias WHERE id = {account_id:d}")
 
 
 def candidates(

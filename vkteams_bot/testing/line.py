@@ -120,7 +120,9 @@ class Line:
         return self._store
 
     def run(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Run in the bot's loop and serve it meanwhile."""
+        """Run in the bot's loop and serve it meanwhile. Raises RuntimeError after `close`."""
+        if self._loop.is_closed():
+            raise RuntimeError("this chat is closed")
         running = self.home.context.run(asyncio.run_coroutine_threadsafe, self._hurried(work), self._loop)
         try:
             with wake.silenced():
@@ -156,7 +158,9 @@ class Line:
                 model._default_manager.update(**{name: F(name) - timedelta(seconds=seconds) for name in fields})
 
     def close(self) -> None:
-        """Run the shutdown hooks and end. Raises what they raise."""
+        """Run the shutdown hooks and end; nothing the second time. Raises what they raise."""
+        if self._loop.is_closed():
+            return
         try:
             self.run(self._shut_down)
         finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection
 from typing import Any
 from uuid import UUID
@@ -12,7 +13,7 @@ from vkteams_bot.api import Bot, Method
 from vkteams_bot.api.types import Event
 from vkteams_bot.fsm import FSMContext
 from vkteams_bot.models import OutgoingCall, Update
-from vkteams_bot.routing import Dispatched, Dispatcher
+from vkteams_bot.routing import Dispatched, Dispatcher, Status
 from vkteams_bot.runtime.sent_log import CommittedSentLog
 from vkteams_bot.stores.bot_store import BotStore, Changes
 from vkteams_bot.stores.inbox import Finished
@@ -34,7 +35,13 @@ class ObservedDispatcher(Dispatcher):
         self.errors: dict[str | None, BaseException] = {}
 
     async def dispatch(self, event: Event, bot: Any, state: FSMContext) -> Dispatched:
-        result = await super().dispatch(event, bot, state)
+        try:
+            result = await super().dispatch(event, bot, state)
+        except (asyncio.CancelledError, GeneratorExit):
+            raise
+        except BaseException as error:  # sys.exit() would end the loop, and the test would wait for it for ever
+            state.rollback()
+            result = Dispatched(Status.FAILED, error=error)
         if result.error is not None:
             self.errors[result.handler] = result.error
         return result

@@ -132,7 +132,7 @@ class FormatBuilder:
     def _find(self, style: str, part: str, all: bool, **details: str) -> Self:
         place = self.text.find(part)
         if place < 0:
-            raise InvalidCall(f"{part!r} does not occur in the text")
+            raise InvalidCall("the part to style does not occur in the text")
         while place >= 0:
             self._add(style, place, len(part), **details)
             place = self.text.find(part, place + len(part)) if all else -1

@@ -251,7 +251,7 @@ def _content(parts: Iterable[object]) -> tuple[Node | str, ...]:
 
 def _string(part: object) -> str:
     if part is None or isinstance(part, bytes | list | tuple | dict | set | frozenset):
-        raise InvalidCall(f"a text is made of strings and nodes, not of {part!r}")
+        raise InvalidCall(f"a text is made of strings and nodes, not of {type(part).__name__}")
     return str(part)
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, GetPydanticSchema
 
 from vkteams_bot.api.files import Upload
 from vkteams_bot.api.methods.base import Method, MsgId, endpoint
@@ -16,7 +16,9 @@ from vkteams_bot.api.types.messages import ParentTopic
 from vkteams_bot.api.unset import UNSET, Unset
 from vkteams_bot.exceptions import InvalidCall
 from vkteams_bot.keyboards import InlineKeyboardBuilder, InlineKeyboardMarkup
+from vkteams_bot.keyboards.markup import ONE_ACTION
 from vkteams_bot.text import Node
+from vkteams_bot.text.ranges import Ranges
 
 
 def _keyboard(value: Any) -> Any:
@@ -29,8 +31,14 @@ def _json(value: Any) -> Any:
     return json.loads(value) if isinstance(value, str) else value
 
 
+def _read_as(kind: Any) -> GetPydanticSchema:
+    """The annotation says what may be given; the value holds this."""
+    return GetPydanticSchema(lambda _, handler: handler.generate_schema(kind))
+
+
 Keyboard = Annotated[InlineKeyboardMarkup | InlineKeyboardBuilder | None, BeforeValidator(_keyboard)]
-FormatParam = Annotated[Format | None, BeforeValidator(_json)]
+FormatParam = Annotated[Format | Ranges | None, _read_as(Format | None), BeforeValidator(_json)]
+ParseModeParam = Annotated[ParseMode | Literal["HTML", "MarkdownV2"] | Unset | None, _read_as(ParseMode | Unset | None)]
 ParentTopicParam = Annotated[ParentTopic | None, BeforeValidator(_json)]
 
 
@@ -38,15 +46,20 @@ ParentTopicParam = Annotated[ParentTopic | None, BeforeValidator(_json)]
 class _Keyboard:
     inline_keyboard_markup: Keyboard = None
 
+    def check(self) -> None:
+        markup = self.inline_keyboard_markup
+        if isinstance(markup, InlineKeyboardMarkup) and not all(button.has_one_action for button in markup.buttons):
+            raise InvalidCall(ONE_ACTION)
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class _Styled:
+class _Styled(_Keyboard):
     """Text takes one way of styling: nodes, a parse mode, ranges, or none (`parse_mode=None`).
 
     Of nodes the value has the plain text and the ranges: no parser of markup can misread that.
     """
 
-    parse_mode: ParseMode | Unset | None = UNSET
+    parse_mode: ParseModeParam = UNSET
     format: FormatParam = None
 
     def __post_init__(self) -> None:
@@ -61,6 +74,7 @@ class _Styled:
                 self._write(name, value)
 
     def check(self) -> None:
+        super().check()
         if getattr(self, "text", None) == "" and not getattr(self, "forward_msg_id", None):
             raise InvalidCall("text is empty: a message that forwards nothing needs at least one character")
 
@@ -84,7 +98,7 @@ SEND_NAMES = {"parent_topic": "parent_topic", "request_id": "request-id"}
 
 
 @endpoint("messages/sendText", SentMessage, logged=True, wire=SEND_NAMES)
-class SendText(_Quoting, _Styled, _Keyboard, Method[SentMessage]):
+class SendText(_Quoting, _Styled, Method[SentMessage]):
     """Send a message. A mention is `@[userId]` inside the text."""
 
     chat_id: str
@@ -92,7 +106,7 @@ class SendText(_Quoting, _Styled, _Keyboard, Method[SentMessage]):
 
 
 @endpoint("messages/sendTextWithDeeplink", SentMessage, logged=True, wire=SEND_NAMES)
-class SendTextWithDeeplink(_Quoting, _Styled, _Keyboard, Method[SentMessage]):
+class SendTextWithDeeplink(_Quoting, _Styled, Method[SentMessage]):
     """Send a message with a deeplink; few installations allow it."""
 
     chat_id: str
@@ -110,7 +124,7 @@ class _WithFile:
 
 
 @endpoint("messages/sendFile", SentMessage, logged=True, upload_part="file", wire=SEND_NAMES)
-class SendFile(_WithFile, _Quoting, _Styled, _Keyboard, Method[SentMessage]):
+class SendFile(_WithFile, _Quoting, _Styled, Method[SentMessage]):
     """Upload a file, or send one again by its `file_id`."""
 
     chat_id: str
@@ -129,7 +143,7 @@ class SendVoice(_WithFile, _Quoting, _Keyboard, Method[SentMessage]):
 
 
 @endpoint("messages/editText", safe_to_repeat=True, logged=True)
-class EditText(_Styled, _Keyboard, Method[bool]):
+class EditText(_Styled, Method[bool]):
     """Change the text of one of the bot's messages."""
 
     chat_id: str

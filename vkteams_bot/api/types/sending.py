@@ -8,6 +8,7 @@ from typing import Any, Protocol, Self, TypedDict, TypeVar
 
 from vkteams_bot.api.types.formatting import Format
 from vkteams_bot.keyboards import InlineKeyboardBuilder, InlineKeyboardMarkup
+from vkteams_bot.text.ranges import Ranges
 
 R_co = TypeVar("R_co", covariant=True)
 
@@ -42,7 +43,7 @@ class TextOptions(KeyboardOptions, total=False):
     """Options of every call that carries text. Nodes take neither parse mode nor format: they have their styles."""
 
     parse_mode: str | None
-    format: Format | None
+    format: Format | Ranges | None
 
 
 class QuoteOptions(TypedDict, total=False):

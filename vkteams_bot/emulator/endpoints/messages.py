@@ -11,7 +11,7 @@ from vkteams_bot.api.methods import (
     SendTextWithDeeplink,
     SendVoice,
 )
-from vkteams_bot.api.types import ParseMode
+from vkteams_bot.api.types import Format, ParseMode
 from vkteams_bot.emulator.behaviour import Behaviour
 from vkteams_bot.emulator.chat import Chat
 from vkteams_bot.emulator.endpoints.quotes import Sending, destination, quotes, several
@@ -120,7 +120,8 @@ def _send(
 
 def _plain(world: World, text: str, call: SendText | SendTextWithDeeplink | SendFile | EditText) -> tuple[str, Ranges]:
     parse_mode = call.parse_mode if isinstance(call.parse_mode, ParseMode) else None
-    return plain_and_ranges(text, parse_mode, call.format, world.behaviour)
+    ranges = call.format if isinstance(call.format, Format) else None
+    return plain_and_ranges(text, parse_mode, ranges, world.behaviour)
 
 
 def _may_be_empty(behaviour: Behaviour, call: SendText | SendTextWithDeeplink, parts: list[Part]) -> bool:
