@@ -234,6 +234,16 @@ def test_the_preview_tells_what_is_wrong(
     assert problem in shown
 
 
+def test_nobody_is_blamed_before_he_wrote_anything(admin_client: Client, world: World) -> None:
+    Chat.objects.create(account=world.account, chat_id="a", type="private", created_at=timezone.now())
+    given = fields(world, text=" ", audience="private")
+    assert "Your text shows here." in admin_client.post(f"{LIST}preview/", given).content.decode()
+    for view in ("preview", "audience"):
+        shown = admin_client.post(f"{LIST}{view}/", given).content.decode()
+        assert "vkt-problems" not in shown
+        assert "vkt-error" not in shown
+
+
 def test_hostile_texts_are_inert(admin_client: Client, world: World) -> None:
     links = f'<a href="javascript:alert(1)">x</a> <a href="https://e.com/&quot;onclick=x">y</a> {HOSTILE}'
     for mode in ("", "HTML", "MarkdownV2"):

@@ -29,6 +29,11 @@ MORE_SAMPLES = 20
 Status = Broadcast.Status
 
 
+def _is_blank(form: BroadcastForm) -> bool:
+    """Nothing to send was written yet: no reason to complain."""
+    return not form.instance.text.strip() and not form.instance.file
+
+
 class DraftPages(BroadcastPages):
     def get_urls(self) -> list[URLPattern]:
         composing: Views = {"preview": self._preview_view, "audience": self._audience_view}
@@ -43,7 +48,7 @@ class DraftPages(BroadcastPages):
         form = self._unsaved(request)
         problems = [problem for name in PREVIEWED for problem in form.errors.get(name, ())]
         message = preview(form.instance, request.POST.get("preview_chat_id", "").strip())
-        context = {"preview": message, "problems": problems or message.problems}
+        context = {"preview": message, "problems": [] if _is_blank(form) else problems or message.problems}
         return TemplateResponse(request, "vkteams_bot/admin/broadcasts/preview.html", context)
 
     def _audience_view(self, request: HttpRequest) -> HttpResponse:
@@ -51,7 +56,7 @@ class DraftPages(BroadcastPages):
         problems = [problem for name in COUNTED for problem in form.errors.get(name, ())]
         context: dict[str, Any] = {"problems": problems}
         if not problems:
-            context = self._dry_run(form.instance, SAMPLES)
+            context = {**self._dry_run(form.instance, SAMPLES), "only_who": _is_blank(form)}
         return TemplateResponse(request, "vkteams_bot/admin/broadcasts/audience.html", context)
 
     def _unsaved(self, request: HttpRequest) -> BroadcastForm:
