@@ -150,13 +150,17 @@ def test_while_redis_is_away_each_sends_its_share(private_redis, impatient, key,
     days = [limiters[0].reserve(None) / 86400 for _ in range(3)]
     assert days == pytest.approx([3, 6, 9], abs=0.01), "a third of the rate, no burst"
     assert not limiters[0].try_take(None)
-    warnings = [record for record in caplog.records if record.levelno == logging.WARNING]
+    warnings = [
+        record for record in caplog.records if record.levelno == logging.WARNING and "bot shop" in record.getMessage()
+    ]
     assert [record.getMessage().partition(":")[0] for record in warnings] == ["Redis does not answer (ConnectionError"]
     assert re.search("share of the rate limit of bot shop", warnings[0].getMessage())
 
     private_redis.start()
     wait_until(lambda: not limiters[0]._link._broken, 10, "the limit is shared again")
-    assert [record.getMessage() for record in caplog.records if record.levelno == logging.INFO] == [
+    # A limiter of an earlier test may find its Redis again just now.
+    messages = [record.getMessage() for record in caplog.records if record.levelno == logging.INFO]
+    assert [message for message in messages if "bot shop" in message] == [
         "Redis answers again: all processes of bot shop share its rate limit"
     ]
     assert [limiters[0].try_take(None) for _ in range(3)] == [True, False, False], "no burst after a time of which"
