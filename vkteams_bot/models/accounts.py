@@ -5,6 +5,13 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 
+class BotAccountQuerySet(models.QuerySet["BotAccount"]):
+    def id_for(self, alias: str, user_id: str) -> int | None:
+        """The account of this identity, else the last that ran under the alias; None when none ever did."""
+        found = dict(self.filter(alias=alias).order_by("pk").values_list("user_id", "pk"))
+        return found.get(user_id, next(reversed(found.values()), None))
+
+
 class BotAccount(models.Model):
     """One bot identity: how far its events are stored, and which process polls for it."""
 
@@ -20,6 +27,8 @@ class BotAccount(models.Model):
     polled_at = models.DateTimeField(_("last poll"), null=True, blank=True)
     last_error = models.TextField(_("last error"), blank=True)
     last_error_at = models.DateTimeField(_("last error at"), null=True, blank=True)
+
+    objects = BotAccountQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("bot")

@@ -37,16 +37,10 @@ class DueAccount:
 
 
 def account_of(alias: str, user_id: str) -> int:
-    """The account that a bot's delayed calls belong to; made when the bot has never run.
-
-    That of this identity, else the last that ran under the alias.
-    """
-    mine = BotAccount.objects.filter(alias=alias)
-    found = dict(mine.order_by("pk").values_list("user_id", "pk"))
-    if user_id in found:
-        return found[user_id]
-    if found:
-        return list(found.values())[-1]
+    """The account that a bot's delayed calls belong to; made when the bot has never run."""
+    found = BotAccount.objects.id_for(alias, user_id)
+    if found is not None:
+        return found
     account, _ = BotAccount.objects.get_or_create(alias=alias, user_id=user_id)
     return account.pk
 

@@ -26,7 +26,7 @@ class DirectSentLog:
             return
         now = timezone.now()
         try:
-            account_id = BotAccount.objects.filter(alias=bot.alias).order_by("-pk").values_list("pk", flat=True).first()
+            account_id = BotAccount.objects.id_for(bot.alias, bot.user_id)
             if account_id is not None:
                 log.write(log.outgoing(method, result, now), Directory(account_id), now)
         except Error:
