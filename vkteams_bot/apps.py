@@ -11,10 +11,10 @@ class VKTeamsBotConfig(AppConfig):
     def ready(self) -> None:
         # These import models, so they cannot stand at the top of this module.
         from vkteams_bot import checks, tasks  # noqa: F401 (registers the checks and the tasks)
-        from vkteams_bot.live import telling  # noqa: F401 (connects a signal)
-        from vkteams_bot.queue import DatabaseOutbox
+        from vkteams_bot.live import receivers  # noqa: F401 (connects a signal)
         from vkteams_bot.registry import bots
         from vkteams_bot.stores.sent_log import DirectSentLog
+        from vkteams_bot.worker import DatabaseOutbox
 
         bots.log_sent(DirectSentLog())
         bots.delay_into(DatabaseOutbox())

@@ -7,7 +7,7 @@ from typing import Any
 
 from celery.schedules import crontab
 
-from vkteams_bot import wake
+from vkteams_bot import notify
 from vkteams_bot.conf import conf
 
 SWEEP_SECONDS = 5.0
@@ -16,14 +16,14 @@ SWEEP_SECONDS = 5.0
 def beat_schedule() -> dict[str, dict[str, Any]]:
     """Entries for `app.conf.beat_schedule`: sweeping every 5 s, pruning daily at 4:20 of Celery's time zone."""
     return {
-        wake.SWEEP: {
-            "task": wake.SWEEP,
+        notify.SWEEP: {
+            "task": notify.SWEEP,
             "schedule": timedelta(seconds=SWEEP_SECONDS),
             # Sweeps that wait for a worker do not pile up.
             "options": {"queue": conf.reply_queue, "expires": 2 * SWEEP_SECONDS},
         },
-        wake.PRUNE: {
-            "task": wake.PRUNE,
+        notify.PRUNE: {
+            "task": notify.PRUNE,
             "schedule": crontab(hour="4", minute="20"),
             "options": {"queue": conf.bulk_queue, "expires": 12 * 3600},
         },

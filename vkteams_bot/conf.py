@@ -15,7 +15,7 @@ from typing import Any
 from django.conf import settings as django_settings
 
 from vkteams_bot.api import ParseMode
-from vkteams_bot.api.tls import Verify
+from vkteams_bot.api.http.tls import Verify
 from vkteams_bot.exceptions import ConfigurationError
 from vkteams_bot.fsm import Strategy
 

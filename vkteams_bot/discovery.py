@@ -12,7 +12,7 @@ from django.apps import apps
 from vkteams_bot.conf import conf
 from vkteams_bot.exceptions import ConfigurationError
 from vkteams_bot.routing import Dispatcher, Router
-from vkteams_bot.stores.people import django_user_of
+from vkteams_bot.stores.chat_directory import django_user_of
 
 OWN_APP = "vkteams_bot"
 D = TypeVar("D", bound=Dispatcher)

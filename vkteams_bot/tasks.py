@@ -9,13 +9,13 @@ from typing import Any
 from celery import shared_task, signals
 from django.db import Error, connections
 
-from vkteams_bot import queue, wake
-from vkteams_bot.broadcasts import preparing
+from vkteams_bot import notify, worker
+from vkteams_bot.broadcasts import expansion
 from vkteams_bot.conf import conf
 from vkteams_bot.pruning import Ages, Pruning, before
-from vkteams_bot.stores.crossing import is_connection_loss
+from vkteams_bot.stores.threads import is_connection_loss
 
-logger = logging.getLogger("vkteams_bot.queue")
+logger = logging.getLogger("vkteams_bot.worker")
 _stopping = threading.Event()
 
 
@@ -37,29 +37,29 @@ def left_to_the_next_sweep() -> Iterator[None]:
         connections.close_all()
 
 
-@shared_task(name=wake.DELIVER, ignore_result=True, acks_late=True)
+@shared_task(name=notify.DELIVER, ignore_result=True, acks_late=True)
 def deliver(account_id: int, bulk: bool) -> None:
     """Send what is due for an account."""
     with left_to_the_next_sweep():
-        if queue.deliver(account_id, bulk=bulk, stop=_stopping.is_set):
-            wake.delivery(account_id, bulk=bulk)()
+        if worker.deliver(account_id, bulk=bulk, stop=_stopping.is_set):
+            notify.delivery(account_id, bulk=bulk)()
 
 
-@shared_task(name=wake.PREPARE, ignore_result=True, acks_late=True)
+@shared_task(name=notify.PREPARE, ignore_result=True, acks_late=True)
 def prepare_broadcast(broadcast_id: int) -> None:
     """Write the recipients of a broadcast."""
     with left_to_the_next_sweep():
-        preparing.prepare(broadcast_id)
+        expansion.prepare(broadcast_id)
 
 
-@shared_task(name=wake.SWEEP, ignore_result=True)
+@shared_task(name=notify.SWEEP, ignore_result=True)
 def sweep() -> None:
     """Find what nobody was told of. Every few seconds, by beat."""
     with left_to_the_next_sweep():
-        queue.sweep()
+        worker.sweep()
 
 
-@shared_task(name=wake.PRUNE, ignore_result=True)
+@shared_task(name=notify.PRUNE, ignore_result=True)
 def prune() -> None:
     """Delete what is old. Daily, by beat."""
     updates, messages = before(conf.keep_updates_days), before(conf.keep_messages_days)

@@ -26,7 +26,7 @@ def main(_: str, rows: str, seconds: str) -> None:
     django.setup()
     from django.db import connection
 
-    from vkteams_bot import queue, wake
+    from vkteams_bot import notify, worker
     from vkteams_bot.models import BotAccount, OutgoingCall
 
     account = BotAccount.objects.create(alias="default", user_id="1000000001")
@@ -41,12 +41,12 @@ def main(_: str, rows: str, seconds: str) -> None:
         statements += 1
         return execute(sql, params, many, context)
 
-    with wake.silenced():
-        queue.deliver(account.pk, bulk=True, seconds=0.5)
+    with notify.suppressed():
+        worker.deliver(account.pk, bulk=True, seconds=0.5)
         before = OutgoingCall.objects.waiting().count()
         begin, cpu = time.perf_counter(), time.process_time()
         with connection.execute_wrapper(count):
-            queue.deliver(account.pk, bulk=True, seconds=float(seconds))
+            worker.deliver(account.pk, bulk=True, seconds=float(seconds))
         passed, cpu = time.perf_counter() - begin, time.process_time() - cpu
     sent = before - OutgoingCall.objects.waiting().count()
     report({"cpu_us": cpu / sent * 1e6, "statements": statements / sent, "per_second": sent / passed})

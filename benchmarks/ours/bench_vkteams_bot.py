@@ -27,8 +27,8 @@ async def client(api_url: str, cases: str) -> None:
 async def dispatch(count: str) -> None:
     from vkteams_bot import Router
     from vkteams_bot.api import Bot
-    from vkteams_bot.api.answers import read_answer
     from vkteams_bot.api.methods import GetEvents
+    from vkteams_bot.api.responses import read_answer
     from vkteams_bot.filters import Command
     from vkteams_bot.fsm import FSMContext, Strategy, key_for
     from vkteams_bot.routing import Dispatcher

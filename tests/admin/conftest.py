@@ -13,7 +13,7 @@ from django.test import Client
 from django.utils import timezone
 
 from vkteams_bot.models import BotAccount, Chat, ChatMessage, Contact, Conversation, OutgoingCall, Update
-from vkteams_bot.stores.ids import time_ordered_id
+from vkteams_bot.stores.uuid7 import uuid7
 
 HOSTILE = "</textarea></pre><script>alert('x')</script>\"'><img src=x onerror=alert(1)>"
 APP = "/admin/vkteams_bot"
@@ -46,7 +46,7 @@ class World:
 
     def call(self, **fields: Any) -> OutgoingCall:
         defaults = {
-            "id": time_ordered_id(),
+            "id": uuid7(),
             "account": self.account,
             "method": "messages/sendText",
             "chat_id": "anna@corp.example",

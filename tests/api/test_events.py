@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.api.fakes import FakeTransport, answer, bot_over
-from vkteams_bot.api.answers import read_answer
 from vkteams_bot.api.methods import GetEvents
+from vkteams_bot.api.responses import read_answer
 from vkteams_bot.api.types import (
     CallbackQuery,
     ChangedChatInfo,

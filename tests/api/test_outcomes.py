@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from tests.api.fakes import API_URL, MSG_ID, TOKEN, FakeTransport, answer, bot_over, refusal, send
 from vkteams_bot import exceptions as exc
 from vkteams_bot.api import Bot
-from vkteams_bot.api.answers import read_answer, translate
+from vkteams_bot.api.http.tls import REMEDY
 from vkteams_bot.api.methods import DeleteMessages, GetEvents, GetMe, SendText
-from vkteams_bot.api.tls import REMEDY
+from vkteams_bot.api.responses import read_answer, translate
 
 TEXT: Any = SendText("c", "a secret text")
 

@@ -8,7 +8,6 @@ from pydantic import BaseModel
 
 from tests.api.fakes import MSG_ID, FakeTransport, answer, bot_over, send
 from vkteams_bot.api import InputFile
-from vkteams_bot.api.answers import read_answer
 from vkteams_bot.api.methods import (
     METHODS,
     AddChatMembers,
@@ -43,6 +42,7 @@ from vkteams_bot.api.methods import (
     UnblockUser,
     UnpinMessage,
 )
+from vkteams_bot.api.responses import read_answer
 from vkteams_bot.api.types import (
     AddedMembers,
     BotInfo,

@@ -9,8 +9,9 @@ import trustme
 
 from tests.api.fakes import API_URL, TOKEN, answer
 from tests.api.serving import HttpServer
-from vkteams_bot.api import Bot, tls
-from vkteams_bot.api.tls import REMEDY, ssl_context
+from vkteams_bot.api import Bot
+from vkteams_bot.api.http import tls
+from vkteams_bot.api.http.tls import REMEDY, ssl_context
 from vkteams_bot.exceptions import ConfigurationError, TLSError
 
 

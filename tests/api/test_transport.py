@@ -13,8 +13,8 @@ import httpx
 import pytest
 import trustme
 
-from vkteams_bot.api.connection import Connection
-from vkteams_bot.api.transport import AsyncioTransport
+from vkteams_bot.api.http.connection import Connection
+from vkteams_bot.api.http.transport import AsyncioTransport
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 ALL_TIMEOUTS = {"connect": 5.0, "read": 5.0, "write": 5.0, "pool": 5.0}

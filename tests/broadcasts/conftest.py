@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from vkteams_bot import broadcasts
 from vkteams_bot.broadcasts import audiences
-from vkteams_bot.broadcasts.preparing import prepare
+from vkteams_bot.broadcasts.expansion import prepare
 from vkteams_bot.models import BotAccount, Broadcast, Chat, Contact, OutgoingCall
 
 

@@ -14,7 +14,7 @@ from tests.broadcasts.conftest import Mailing
 from vkteams_bot import broadcasts
 from vkteams_bot.broadcasts import audience, recipients, segments
 from vkteams_bot.broadcasts.audiences import segment
-from vkteams_bot.broadcasts.preparing import prepare
+from vkteams_bot.broadcasts.expansion import prepare
 from vkteams_bot.broadcasts.recipients import pages, reachable
 from vkteams_bot.exceptions import ConfigurationError
 from vkteams_bot.models import BotAccount, Broadcast, Chat, ChatMessage, Contact, Update

@@ -9,9 +9,9 @@ from django.utils import timezone
 from tests.broadcasts.conftest import Mailing, mark
 from tests.stores.test_plans import ROWS, check
 from tests.stores.test_plans import full as full  # a fixture
-from vkteams_bot import broadcasts, wake
-from vkteams_bot.broadcasts import preparing, sending
-from vkteams_bot.broadcasts.preparing import prepare
+from vkteams_bot import broadcasts, notify
+from vkteams_bot.broadcasts import expansion, sending
+from vkteams_bot.broadcasts.expansion import prepare
 from vkteams_bot.broadcasts.settling import settle
 from vkteams_bot.models import BotAccount, Broadcast, Chat
 
@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.orm, pytest.mark.django_db(transaction=True)]
 
 @pytest.fixture(autouse=True)
 def _no_broker():
-    with wake.silenced():
+    with notify.suppressed():
         yield
 
 
@@ -40,7 +40,7 @@ def test_every_query_of_a_broadcast_uses_an_index(django_user_model, monkeypatch
         audience="list", recipients=people, text="{{ contact.first_name }}{{ chat_id }}", is_template=True
     )
     broadcasts.start(broadcast)
-    monkeypatch.setattr(preparing, "CHUNK", 20)
+    monkeypatch.setattr(expansion, "CHUNK", 20)
     check(lambda: prepare(broadcast.pk), least=10)
 
     rows = [sending.Recipient(row.pk, broadcast.pk, row.chat_id, row.params) for row in broadcast.calls.all()]

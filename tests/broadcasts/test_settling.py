@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from tests.broadcasts.conftest import Mailing, mark, statuses
-from vkteams_bot import broadcasts, wake
+from vkteams_bot import broadcasts, notify
 from vkteams_bot.broadcasts import settling
 from vkteams_bot.broadcasts.progress import status_counts
 from vkteams_bot.broadcasts.settling import settle
@@ -118,7 +118,7 @@ def test_what_a_cancelled_one_does_not_send_is_dropped_step_by_step(mailing, now
 
 def test_a_preparation_that_died_is_begun_again(mailing, now, monkeypatch, django_capture_on_commit_callbacks):
     told: list[Any] = []
-    monkeypatch.setattr(wake, "publish", told.append)
+    monkeypatch.setattr(notify, "publish", told.append)
     mailing.chats("a")
     broadcast = mailing.broadcast(status="preparing", started_at=now)
 

@@ -145,7 +145,7 @@ def test_a_wrong_fault_is_named(emulator, fault, problem):
 def test_probability():
     faults = Faults([Fault(kind="refuse", probability=0.25)], rng=random.Random(1))
 
-    struck = sum(faults.verdict("self/get", {}).fault is not None for _ in range(4000))
+    struck = sum(faults.outcome_of("self/get", {}).fault is not None for _ in range(4000))
 
     assert 900 < struck < 1100
 
@@ -153,8 +153,8 @@ def test_probability():
 def test_a_method_may_be_a_pattern():
     faults = Faults([Fault(kind="refuse", method="messages/*")])
 
-    assert faults.verdict(SEND, {}).fault is not None
-    assert faults.verdict("self/get", {}).fault is None
+    assert faults.outcome_of(SEND, {}).fault is not None
+    assert faults.outcome_of("self/get", {}).fault is None
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from vkteams_bot import Router
 from vkteams_bot.keyboards import CallbackDataFactory, PageData, Paginator
 from vkteams_bot.models import BotAccount
 from vkteams_bot.routing import Status
-from vkteams_bot.stores.crossing import HandlerThreads
+from vkteams_bot.stores.threads import HandlerThreads
 
 
 class Show(CallbackDataFactory, prefix="show"):

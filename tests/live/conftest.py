@@ -22,13 +22,13 @@ from pytest_django import Settings
 
 from tests.emulator import serving
 from tests.processes import wait_until
-from vkteams_bot import bots, wake
+from vkteams_bot import bots, notify
 from vkteams_bot.emulator.server import address, bind
 from vkteams_bot.emulator.world import DEFAULT_TOKEN, World
 from vkteams_bot.live.routing import websocket_urlpatterns
 from vkteams_bot.models import BotAccount, Contact
-from vkteams_bot.queue import delivery
-from vkteams_bot.queue.courier import courier
+from vkteams_bot.worker import delivery
+from vkteams_bot.worker.sender import sender
 
 PASSWORD = "only for tests"
 PEOPLE = [f"person{number}@example.com" for number in range(60)]
@@ -68,7 +68,7 @@ class Worker:
     """Runs the tasks that are published, one after the other, in a thread of its own."""
 
     def __init__(self) -> None:
-        self.notices: SimpleQueue[wake.Notice | None] = SimpleQueue()
+        self.notices: SimpleQueue[notify.TaskMessage | None] = SimpleQueue()
         self.failures: list[Exception] = []
         self._thread = threading.Thread(target=self._work, daemon=True)
 
@@ -113,7 +113,7 @@ def emulator(transactional_db: None, settings: Settings, tmp_path: Any) -> Itera
         limit_rate(client, None)
         BotAccount.objects.create(alias="default", user_id=serving.BOT_ID, nick="news_bot")
         yield client
-    courier.close()
+    sender.close()
     bots["default"].close()
     bots.restore("default")
 
@@ -127,7 +127,7 @@ def limit_rate(client: serving.Client, rate: float | None) -> None:
 @pytest.fixture
 def worker(emulator: serving.Client, monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:
     worker = Worker()
-    monkeypatch.setattr(wake, "publish", worker.notices.put)
+    monkeypatch.setattr(notify, "publish", worker.notices.put)
     monkeypatch.setattr(delivery, "deliverers", delivery.Deliverers())
     with worker:
         yield worker

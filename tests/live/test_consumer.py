@@ -19,8 +19,8 @@ from pytest_django import Settings
 
 from vkteams_bot.live import consumers
 from vkteams_bot.live.consumers import BroadcastConsumer
+from vkteams_bot.live.receivers import group_of
 from vkteams_bot.live.routing import websocket_urlpatterns
-from vkteams_bot.live.telling import group_of
 from vkteams_bot.models import BotAccount, Broadcast
 
 pytestmark = [pytest.mark.orm, pytest.mark.django_db(transaction=True)]

@@ -9,9 +9,9 @@ from django.db import DataError, OperationalError
 
 from vkteams_bot.runtime.committer import LARGEST_GROUP, Committer
 from vkteams_bot.stores.bot_store import Changes
-from vkteams_bot.stores.crossing import DatabaseThread
-from vkteams_bot.stores.ids import time_ordered_id
 from vkteams_bot.stores.lease import LeaseLost
+from vkteams_bot.stores.threads import DatabaseThread
+from vkteams_bot.stores.uuid7 import uuid7
 
 
 class Store:
@@ -111,7 +111,7 @@ def test_a_lost_database_is_waited_for_and_the_same_group_written():
 
 def test_who_claims_learns_what_was_free():
     async def scenario(committer: Committer, store: Store) -> None:
-        call = time_ordered_id()
+        call = uuid7()
         assert call in await committer.commit(Changes(claims=[call]))
 
     run(scenario)

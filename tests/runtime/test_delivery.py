@@ -19,9 +19,9 @@ from vkteams_bot.runtime.committer import Committer
 from vkteams_bot.runtime.delivery import Delivery
 from vkteams_bot.stores import outbox
 from vkteams_bot.stores.bot_store import Changes
-from vkteams_bot.stores.crossing import DatabaseThread
-from vkteams_bot.stores.ids import time_ordered_id
 from vkteams_bot.stores.outbox import NewCall, StoredCall
+from vkteams_bot.stores.threads import DatabaseThread
+from vkteams_bot.stores.uuid7 import uuid7
 
 pytestmark = [pytest.mark.orm, pytest.mark.django_db(transaction=True)]
 
@@ -65,8 +65,8 @@ class Scene:
         self.delivery = Delivery(self.bot, self.committer, resend_unknown=resend_unknown)
 
     async def new(self, text: str = "hello", method: Method[Any] | None = None, chat: str = CHAT) -> NewCall:
-        call = StoredCall(time_ordered_id(), method or SendText(chat, text))
-        new = NewCall(call, outbox.storable(call.method, None), self.delivery.first_status(call))
+        call = StoredCall(uuid7(), method or SendText(chat, text))
+        new = NewCall(call, outbox.storable(call.method, None), self.delivery.reserve(call))
         await self.committer.commit(Changes(calls=[new]))
         return new
 

@@ -14,8 +14,8 @@ from tests.api.fakes import FakeTransport, answer, bot_over
 from tests.stores.factories import raw_message, store
 from vkteams_bot import Router
 from vkteams_bot.api import Bot
-from vkteams_bot.api.answers import read_answer
 from vkteams_bot.api.methods import GetEvents
+from vkteams_bot.api.responses import read_answer
 from vkteams_bot.api.types import Event
 from vkteams_bot.exceptions import CallError
 from vkteams_bot.fsm import Strategy
@@ -24,10 +24,10 @@ from vkteams_bot.routing import Dispatcher
 from vkteams_bot.runtime import poller as polling
 from vkteams_bot.runtime.committer import Committer
 from vkteams_bot.runtime.delivery import Delivery
-from vkteams_bot.runtime.handling import Handling
+from vkteams_bot.runtime.handler import UpdateHandler
 from vkteams_bot.runtime.lanes import Lanes
 from vkteams_bot.runtime.poller import Poller
-from vkteams_bot.stores.crossing import DatabaseThread, HandlerThreads
+from vkteams_bot.stores.threads import DatabaseThread, HandlerThreads
 
 FIRST_GOOD = 10**6
 
@@ -173,7 +173,7 @@ async def poll(bodies: list[bytes], database: DatabaseThread, handlers: HandlerT
     committer = Committer(found, database)
     delivery = Delivery(bot, committer, resend_unknown=False)
     failures: list[BaseException] = []
-    handling = Handling(bot, Dispatcher([router]), committer, delivery, handlers)
+    handling = UpdateHandler(bot, Dispatcher([router]), committer, delivery, handlers)
     lanes = Lanes(handling, on_failure=failures.append)
     poller = Poller(bot, found, database, lanes, strategy=Strategy.USER_IN_CHAT, high_water=1000)
     committing, running = asyncio.create_task(committer.run()), asyncio.create_task(poller.run())

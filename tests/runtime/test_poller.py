@@ -18,13 +18,13 @@ from vkteams_bot.models import Conversation, OutgoingCall, Update
 from vkteams_bot.routing import Dispatcher
 from vkteams_bot.runtime.committer import Committer
 from vkteams_bot.runtime.delivery import Delivery
-from vkteams_bot.runtime.handling import Handling
+from vkteams_bot.runtime.handler import UpdateHandler
 from vkteams_bot.runtime.lanes import Lanes
 from vkteams_bot.runtime.poller import Poller
 from vkteams_bot.runtime.recovery import Recovery
 from vkteams_bot.runtime.sweep import Sweep
 from vkteams_bot.stores.bot_store import BotStore
-from vkteams_bot.stores.crossing import DatabaseThread, HandlerThreads
+from vkteams_bot.stores.threads import DatabaseThread, HandlerThreads
 
 pytestmark = [pytest.mark.orm, pytest.mark.django_db(transaction=True)]
 
@@ -94,7 +94,7 @@ class Scene:
         bot = Bot("001.1:1", "http://example.com/bot/v1", transport=server)
         self.committer = Committer(found, thread)
         self.delivery = Delivery(bot, self.committer, resend_unknown=False)
-        handling = Handling(bot, Dispatcher([router]), self.committer, self.delivery, threads)
+        handling = UpdateHandler(bot, Dispatcher([router]), self.committer, self.delivery, threads)
         self.lanes = Lanes(handling, on_failure=self.failures.append)
         options: dict[str, Any] = {"strategy": Strategy.USER_IN_CHAT, "high_water": 1000}
         self.poller = Poller(bot, found, thread, self.lanes, **options)

@@ -11,10 +11,10 @@ from vkteams_bot.fsm import StateRecord
 from vkteams_bot.models import BotAccount, Chat, ChatMessage, Contact, Conversation, OutgoingCall, Update
 from vkteams_bot.stores import log, outbox
 from vkteams_bot.stores.bot_store import BotStore, Changes
-from vkteams_bot.stores.ids import time_ordered_id
 from vkteams_bot.stores.inbox import Finished, Incoming
 from vkteams_bot.stores.lease import LeaseLost
 from vkteams_bot.stores.outbox import CallOutcome, NewCall, StoredCall
+from vkteams_bot.stores.uuid7 import uuid7
 
 pytestmark = [pytest.mark.orm, pytest.mark.django_db]
 
@@ -23,7 +23,7 @@ QUEUED, SENDING, SENT = OutgoingCall.Status.QUEUED, OutgoingCall.Status.SENDING,
 
 def reply(update_id: int | None = None, status: str = SENDING, chat: str = "a@example.com") -> NewCall:
     method = SendText(chat, "hello")
-    return NewCall(StoredCall(time_ordered_id(), method, update_id), outbox.storable(method, None), status)
+    return NewCall(StoredCall(uuid7(), method, update_id), outbox.storable(method, None), status)
 
 
 def finished(ids: dict[int, int], count: int) -> Changes:
@@ -326,7 +326,7 @@ class TestCalls:
     def test_a_call_comes_back_as_it_went(self):
         found = store()
         method = SendText("a@example.com", "text \N{SNOWMAN}", reply_msg_id=["1", "2"], parse_mode=ParseMode.HTML)
-        call = StoredCall(time_ordered_id(), method)
+        call = StoredCall(uuid7(), method)
         found.commit(Changes(calls=[NewCall(call, outbox.storable(method, None), QUEUED)]))
 
         assert found.has_work(())

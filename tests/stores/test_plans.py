@@ -14,7 +14,7 @@ from tests.stores.test_bot_store import finished, many
 from vkteams_bot.fsm import StateRecord
 from vkteams_bot.models import BotAccount, Chat, ChatMessage, Contact, Conversation, OutgoingCall, Update
 from vkteams_bot.stores.bot_store import BotStore, Changes
-from vkteams_bot.stores.ids import time_ordered_id
+from vkteams_bot.stores.uuid7 import uuid7
 
 pytestmark = [pytest.mark.orm, pytest.mark.django_db(transaction=True)]
 
@@ -36,7 +36,7 @@ def full() -> BotStore:
     )
     OutgoingCall.objects.bulk_create(
         (
-            OutgoingCall(id=time_ordered_id(), account=mine, method="messages/sendText", status="sent", created_at=now)
+            OutgoingCall(id=uuid7(), account=mine, method="messages/sendText", status="sent", created_at=now)
             for _ in range(ROWS)
         ),
         batch_size=2000,
@@ -115,7 +115,7 @@ def test_every_query_of_the_loop_uses_an_index(full: BotStore):
     check(lambda: full.commit(changes), least=8)
     check(lambda: full.storage.save({key(): StateRecord("x")}), least=1)
 
-    known = [time_ordered_id() for _ in range(5)]
+    known = [uuid7() for _ in range(5)]
     check(lambda: full.has_work(known), least=2)
     check(lambda: full.take_work(known, 100), least=3)
     check(full.lease.renew, least=1)

@@ -27,8 +27,8 @@ from vkteams_bot.api.types import FileInfo, SentMessage
 from vkteams_bot.exceptions import DownloadFailed, InvalidCall
 from vkteams_bot.models import OutgoingCall
 from vkteams_bot.stores import outbox, uploads
-from vkteams_bot.stores.ids import time_ordered_id
 from vkteams_bot.stores.outbox import NewCall, StoredCall
+from vkteams_bot.stores.uuid7 import uuid7
 
 CONTENT = bytes(range(256)) * 1000
 SENT = answer(msgId=MSG_ID)
@@ -242,8 +242,8 @@ def test_what_no_row_can_hold_says_what_to_do(order):
 @pytest.mark.django_db
 def test_row_is_read_back_from_the_database():
     account = store().account_id
-    call = StoredCall(time_ordered_id(), SendFile("c", InputFile(CONTENT, filename="отчёт\0.bin"), caption="x"))
-    lost = StoredCall(time_ordered_id(), SendFile("c", InputFile(CONTENT, filename="a")))
+    call = StoredCall(uuid7(), SendFile("c", InputFile(CONTENT, filename="отчёт\0.bin"), caption="x"))
+    lost = StoredCall(uuid7(), SendFile("c", InputFile(CONTENT, filename="a")))
     params = outbox.storable(call.method, None)
     lost_params = {"chatId": "c", "file": {"storage": "gone", "name": "a", "filename": "a"}}
     now = timezone.now()

@@ -18,9 +18,9 @@ class TestBotConfig(AppConfig):
         if count := os.environ.get("TESTBOT_DIES_AFTER_CHUNKS"):
             _die_while_preparing(int(count))
         if seconds := os.environ.get("TESTBOT_CLAIM_SECONDS"):
-            from vkteams_bot.queue import lots
+            from vkteams_bot.worker import batches
 
-            lots.LEASE_SECONDS = float(seconds)
+            batches.LEASE_SECONDS = float(seconds)
         if path := os.environ.get("TESTBOT_STATEMENTS"):
             _count_statements(path)
 
@@ -37,17 +37,17 @@ def _shorten_the_lease(seconds: float) -> None:
 
 
 def _shorten_claims(seconds: float) -> None:
-    from vkteams_bot.queue import lots
+    from vkteams_bot.worker import batches
 
-    lots.LEASE_SECONDS = seconds
+    batches.LEASE_SECONDS = seconds
 
 
 def _die_while_preparing(chunks: int) -> None:
     """After so many small chunks of a broadcast's recipients, in the transaction of the next."""
-    from vkteams_bot.broadcasts import preparing
+    from vkteams_bot.broadcasts import expansion
 
-    preparing.CHUNK = 100
-    insert = preparing._insert
+    expansion.CHUNK = 100
+    insert = expansion._insert
     written = []
 
     def insert_or_die(*args):
@@ -56,7 +56,7 @@ def _die_while_preparing(chunks: int) -> None:
         if len(written) > chunks:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    preparing._insert = insert_or_die
+    expansion._insert = insert_or_die
 
 
 def _count_statements(path: str) -> None:

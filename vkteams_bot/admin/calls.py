@@ -16,7 +16,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from vkteams_bot import queue
+from vkteams_bot import worker
 from vkteams_bot.admin.base import RecordAdmin
 from vkteams_bot.admin.display import (
     EMPTY,
@@ -76,7 +76,7 @@ RESEND = Verb[OutgoingCall](
     name="resend",
     label=_("Resend"),
     list_label=_("Resend selected calls"),
-    run=queue.resend,
+    run=worker.resend,
     applies=lambda call: call.status in OutgoingCall.OPEN,
     done=_resent,
     warning=_("What is unknown may have arrived: sent again, people would get it twice."),

@@ -16,21 +16,21 @@ from typing import Any, BinaryIO, Protocol, Self, TypeVar
 
 import httpx
 
-from vkteams_bot.api.answers import FOREIGN, read_answer, translate
 from vkteams_bot.api.call import Call, delay, in_event_loop
+from vkteams_bot.api.chat_action import end_typing
 from vkteams_bot.api.delayed import Delayed, Outbox
 from vkteams_bot.api.facade import Facade
 from vkteams_bot.api.fetching import Fetch
+from vkteams_bot.api.http.sync_transport import SyncTransport
+from vkteams_bot.api.http.tls import Verify, ssl_context
+from vkteams_bot.api.http.transport import AsyncioTransport
 from vkteams_bot.api.methods import Method
 from vkteams_bot.api.profiles import Profiles
 from vkteams_bot.api.redaction import remember_token
 from vkteams_bot.api.requests import RequestFactory, http_url
+from vkteams_bot.api.responses import FOREIGN, read_answer, translate
 from vkteams_bot.api.retry import RetryPolicy
-from vkteams_bot.api.sync_transport import SyncTransport
-from vkteams_bot.api.tls import Verify, ssl_context
-from vkteams_bot.api.transport import AsyncioTransport
 from vkteams_bot.api.types import ParseMode
-from vkteams_bot.api.typing_action import end_typing
 from vkteams_bot.api.uploads import fetched, fetched_sync
 from vkteams_bot.exceptions import CallError, ConfigurationError, OutcomeUnknown, RateLimited
 from vkteams_bot.limits import Limiter, LocalLimiter, Priority, RatePolicy, wait_turn, wait_turn_sync

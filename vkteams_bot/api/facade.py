@@ -10,12 +10,12 @@ from typing import Any, BinaryIO, TypeVar, overload
 
 from vkteams_bot.api import methods
 from vkteams_bot.api.call import Endpoint, Executor
+from vkteams_bot.api.chat_action import ActionSender, Typing
 from vkteams_bot.api.destinations import Destination, FileSaver
 from vkteams_bot.api.downloads import Download, Downloadable, Downloader
 from vkteams_bot.api.files import MAX_BYTES
-from vkteams_bot.api.profiles import Acquaintance, Lookup
+from vkteams_bot.api.profiles import Lookup, ProfileSource
 from vkteams_bot.api.types import MemberWalk, UserProfile
-from vkteams_bot.api.typing_action import Actor, Typing
 
 W = TypeVar("W", bound=BinaryIO)
 
@@ -64,15 +64,15 @@ class Facade:
         """Every member of a chat, over all pages: `async for`, or `for` in synchronous code."""
         return MemberWalk(partial(Facade.get_chat_members, self, chat_id))
 
-    def get_user(self: Acquaintance, user_id: str) -> Lookup[UserProfile]:
+    def get_user(self: ProfileSource, user_id: str) -> Lookup[UserProfile]:
         """The profile of a person or bot, by id or `@nick`; remembered for ten minutes. NotFound if there is none."""
         return Lookup(self, user_id, Facade.get_chat_info(self, user_id).take(), lambda profile: profile)
 
-    def get_user_name(self: Acquaintance, user_id: str) -> Lookup[str]:
+    def get_user_name(self: ProfileSource, user_id: str) -> Lookup[str]:
         """First and last name, as `get_user` knows them; the id or nick of somebody without."""
         return Lookup(self, user_id, Facade.get_chat_info(self, user_id).take(), attrgetter("full_name"))
 
-    def typing(self: Actor, chat_id: str) -> Typing:
+    def typing(self: ActionSender, chat_id: str) -> Typing:
         """`async with`, or `with` in synchronous code: the chat shows "typing" until the block ends."""
         return Typing(self, chat_id)
 

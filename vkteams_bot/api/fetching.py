@@ -10,12 +10,12 @@ from typing import Any, BinaryIO, TypeAlias
 
 import httpx
 
-from vkteams_bot.api.answers import FOREIGN
 from vkteams_bot.api.filenames import name_in_header
 from vkteams_bot.api.files import MAX_BYTES
+from vkteams_bot.api.http.tls import REMEDY, certificate_problem
 from vkteams_bot.api.redaction import redact
 from vkteams_bot.api.requests import CONNECT_SECONDS, USER_AGENT, http_url
-from vkteams_bot.api.tls import REMEDY, certificate_problem
+from vkteams_bot.api.responses import FOREIGN
 from vkteams_bot.exceptions import DownloadFailed, FileTooLarge, InvalidCall
 
 TokenRule: TypeAlias = Callable[[httpx.URL], str | None]

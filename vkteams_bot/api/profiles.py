@@ -86,7 +86,7 @@ class Profiles:
         return profile
 
 
-class Acquaintance(Protocol):
+class ProfileSource(Protocol):
     """A bot, as far as it knows people."""
 
     @property
@@ -99,7 +99,7 @@ class Lookup(Generic[R]):
     """Something of a profile: await it, or `.send()` it from synchronous code."""
 
     def __init__(
-        self, bot: Acquaintance, user_id: str, method: Method[ChatInfo], read: Callable[[UserProfile], R]
+        self, bot: ProfileSource, user_id: str, method: Method[ChatInfo], read: Callable[[UserProfile], R]
     ) -> None:
         self._bot = bot
         self._user_id = user_id

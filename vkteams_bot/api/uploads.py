@@ -13,10 +13,10 @@ from vkteams_bot.api.destinations import spool
 from vkteams_bot.api.fetching import Fetch
 from vkteams_bot.api.filenames import safe_name
 from vkteams_bot.api.files import InputFile, StoredFile, WebFile
+from vkteams_bot.api.http.sync_transport import SyncTransport
+from vkteams_bot.api.http.tls import ssl_context
+from vkteams_bot.api.http.transport import AsyncioTransport
 from vkteams_bot.api.requests import http_url
-from vkteams_bot.api.sync_transport import SyncTransport
-from vkteams_bot.api.tls import ssl_context
-from vkteams_bot.api.transport import AsyncioTransport
 from vkteams_bot.exceptions import InvalidCall
 
 

@@ -15,7 +15,7 @@ from vkteams_bot.broadcasts.audiences import Segment, segment
 from vkteams_bot.broadcasts.lists import LONGEST_CHAT_ID, Recipient, RecipientList
 from vkteams_bot.exceptions import ConfigurationError
 from vkteams_bot.models import Broadcast, Chat, ChatMessage, Contact, Update
-from vkteams_bot.stores.crossing import is_connection_loss
+from vkteams_bot.stores.threads import is_connection_loss
 
 PAGE = 5_000
 

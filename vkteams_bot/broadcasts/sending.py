@@ -14,11 +14,11 @@ from django.utils.translation import gettext as _
 
 from vkteams_bot.api.methods import Method
 from vkteams_bot.broadcasts.content import Content, ContentError, FileUnreadable
+from vkteams_bot.broadcasts.lifecycle import halt
 from vkteams_bot.broadcasts.schedule import is_quiet
-from vkteams_bot.broadcasts.verbs import halt
 from vkteams_bot.exceptions import CallError, FormatError, InvalidToken, MethodNotAllowed, UnknownMethod
 from vkteams_bot.models import Broadcast, Contact
-from vkteams_bot.stores.crossing import is_connection_loss
+from vkteams_bot.stores.threads import is_connection_loss
 
 SHARED_FAULTS = (InvalidToken, MethodNotAllowed, UnknownMethod)
 

@@ -8,7 +8,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 
-from vkteams_bot import wake
+from vkteams_bot import notify
 from vkteams_bot.broadcasts.progress import status_counts
 from vkteams_bot.broadcasts.schedule import is_expired, is_quiet
 from vkteams_bot.models import Broadcast, OutgoingCall
@@ -83,4 +83,4 @@ def _restart_preparation(broadcast: Broadcast, now: datetime) -> None:
     if alive_at < now - timedelta(seconds=PREPARATION_SECONDS):
         with transaction.atomic():
             if _change(broadcast, started_at=now):
-                wake.prepare(broadcast.pk)
+                notify.expand(broadcast.pk)

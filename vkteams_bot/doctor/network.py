@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import httpx
 from django.utils.translation import gettext as _
 
-from vkteams_bot.api.tls import Verify, ssl_context
+from vkteams_bot.api.http.tls import Verify, ssl_context
 from vkteams_bot.doctor.certificates import judge
 from vkteams_bot.doctor.findings import Finding, fail, ok, skipped, warn
 

@@ -11,9 +11,9 @@ import httpx
 from django.utils.translation import gettext as _
 
 from vkteams_bot.api import Bot, Method
+from vkteams_bot.api.http.tls import ssl_context
+from vkteams_bot.api.http.transport import AsyncioTransport
 from vkteams_bot.api.methods import GetEvents, GetMe
-from vkteams_bot.api.tls import ssl_context
-from vkteams_bot.api.transport import AsyncioTransport
 from vkteams_bot.api.types import BotInfo
 from vkteams_bot.conf import BotConfig
 from vkteams_bot.doctor.findings import Finding, fail, ok, skipped, warn

@@ -41,10 +41,10 @@ class BotApi:
         except MalformedBody:
             await request.json(_refused("Bad request"))
             return
-        verdict = self._faults.verdict(path, params)
-        if verdict.delay:
-            await self._pause(verdict.delay)
-        fault = verdict.fault
+        outcome_of = self._faults.outcome_of(path, params)
+        if outcome_of.delay:
+            await self._pause(outcome_of.delay)
+        fault = outcome_of.fault
         if fault is None:
             await self._reply(request, path, params, uploads)
         elif fault.kind == "disconnect_after":

@@ -108,7 +108,7 @@ class Faults:
         """Back to the rules of the beginning."""
         self.replace(self._first)
 
-    def verdict(self, path: str, params: Mapping[str, Sequence[str]]) -> Verdict:
+    def outcome_of(self, path: str, params: Mapping[str, Sequence[str]]) -> Verdict:
         """What befalls this request."""
         if not self.rules:
             return NOTHING

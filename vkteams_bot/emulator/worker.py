@@ -11,12 +11,12 @@ from celery import signals
 from celery.app import app_or_default
 from celery.worker import WorkController, state
 
-from vkteams_bot import wake
+from vkteams_bot import notify
 from vkteams_bot.beat import SWEEP_SECONDS
 from vkteams_bot.conf import conf
-from vkteams_bot.queue.courier import courier
+from vkteams_bot.worker.sender import sender
 
-logger = logging.getLogger("vkteams_bot.queue")
+logger = logging.getLogger("vkteams_bot.worker")
 
 STOP_SECONDS = 1.0
 """How long answers are waited for when it stops; then they are unknown."""
@@ -58,7 +58,7 @@ class InProcessWorker:
         signals.worker_shutting_down.send(sender=self, sig="SIGTERM", how="Warm", exitcode=0)
         state.should_stop = 0  # type: ignore[assignment]
         self._join(STOP_SECONDS)
-        courier.close()
+        sender.close()
         self._join(CUT_SECONDS)
         if self._worker.is_alive():
             logger.warning("a task did not end and is cut short")
@@ -93,4 +93,4 @@ class InProcessWorker:
 
 
 def _sweep() -> None:
-    wake.Notice(wake.SWEEP, (), conf.reply_queue)()
+    notify.TaskMessage(notify.SWEEP, (), conf.reply_queue)()

@@ -11,8 +11,8 @@ from typing import Any
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncJsonWebsocketConsumer
 
+from vkteams_bot.live.receivers import group_of
 from vkteams_bot.live.snapshot import may_see, snapshot
-from vkteams_bot.live.telling import group_of
 from vkteams_bot.models import Broadcast
 
 logger = logging.getLogger("vkteams_bot.live")

@@ -7,13 +7,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from vkteams_bot import wake
-from vkteams_bot.broadcasts.preparing import prepare
+from vkteams_bot import notify
+from vkteams_bot.broadcasts.expansion import prepare
 from vkteams_bot.broadcasts.progress import Meter, Progress
 from vkteams_bot.broadcasts.schedule import is_quiet
 from vkteams_bot.management.bar import Bar
 from vkteams_bot.models import Broadcast
-from vkteams_bot.queue import deliver, sweep
+from vkteams_bot.worker import deliver, sweep
 
 LOOK_SECONDS = 0.5
 SWEEP_SECONDS = 1.0
@@ -50,7 +50,7 @@ class Watch:
 
     def deliver(self) -> Progress:
         """In this process. What a process that died here had on its way is decided when its claims have ended."""
-        with wake.silenced():
+        with notify.suppressed():
             if self.broadcast.status == Broadcast.Status.PREPARING:
                 prepare(self.broadcast.pk, report=lambda _looked_at: self._look())
             swept_at = 0.0

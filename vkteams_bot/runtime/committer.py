@@ -11,8 +11,8 @@ import logging
 from uuid import UUID
 
 from vkteams_bot.stores.bot_store import BotStore, Changes
-from vkteams_bot.stores.crossing import DatabaseThread
 from vkteams_bot.stores.lease import LeaseLost
+from vkteams_bot.stores.threads import DatabaseThread
 
 logger = logging.getLogger("vkteams_bot.runtime")
 
@@ -105,4 +105,4 @@ class Committer:
 
     async def _persist(self, changes: Changes) -> Claimed:
         tries = itertools.count()
-        return frozenset(await self._thread.insist(lambda: self._store.commit(changes, again=next(tries) > 0)))
+        return frozenset(await self._thread.run_with_retry(lambda: self._store.commit(changes, again=next(tries) > 0)))

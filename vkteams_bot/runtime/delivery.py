@@ -42,7 +42,7 @@ class Delivery:
         """Do not repeat; what never left stays in the outbox for the next start."""
         self._stopping.set()
 
-    def first_status(self, call: StoredCall) -> Status:
+    def reserve(self, call: StoredCall) -> Status:
         """The status to store a new call with: claimed, if its turn is now; else waiting."""
         self.known.add(call.id)
         free = not self._stopping.is_set() and self._bot.limiter.try_take(call.method.chat)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from vkteams_bot.stores.crossing import DatabaseThread, is_connection_loss
 from vkteams_bot.stores.lease import RENEW_SECONDS, Lease
+from vkteams_bot.stores.threads import DatabaseThread, is_connection_loss
 
 logger = logging.getLogger("vkteams_bot.runtime")
 

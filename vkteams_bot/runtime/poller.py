@@ -19,8 +19,8 @@ from vkteams_bot.exceptions import CallError, InvalidToken
 from vkteams_bot.fsm import StateKey, StateRecord, Strategy, key_for
 from vkteams_bot.runtime.lanes import Lanes, QueuedUpdate
 from vkteams_bot.stores.bot_store import BotStore, Ingested
-from vkteams_bot.stores.crossing import DatabaseThread, is_connection_loss
 from vkteams_bot.stores.inbox import Incoming, event_number
+from vkteams_bot.stores.threads import DatabaseThread, is_connection_loss
 
 logger = logging.getLogger("vkteams_bot.runtime")
 
@@ -57,7 +57,7 @@ class Poller:
 
     async def run(self) -> None:
         """For ever. Raises LeaseLost, or InvalidToken."""
-        self._offset = await self._thread.insist(self._store.offset)
+        self._offset = await self._thread.run_with_retry(self._store.offset)
         failures = empty = 0
         while True:
             self.paused = True
@@ -83,7 +83,7 @@ class Poller:
 
     async def skip_backlog(self) -> int:
         """Take in and skip all that the server holds; how many. Raises CallError."""
-        self._offset = await self._thread.insist(self._store.offset)
+        self._offset = await self._thread.run_with_retry(self._store.offset)
         skipped = 0
         while events := await self._poll(0):
             stored = await self._store_batch([self._incoming(event, skip=True) for event in events], ())
@@ -152,7 +152,7 @@ class Poller:
         before = self._offset
         tries = itertools.count()
         try:
-            stored = await self._thread.insist(
+            stored = await self._thread.run_with_retry(
                 lambda: self._store.ingest(incoming, offset, wanted, tried_after=before if next(tries) else None)
             )
         except UNSTORABLE as error:

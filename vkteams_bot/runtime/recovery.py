@@ -14,8 +14,8 @@ from vkteams_bot.models import Update
 from vkteams_bot.runtime.delivery import Delivery
 from vkteams_bot.runtime.lanes import Lanes, QueuedUpdate
 from vkteams_bot.stores.bot_store import BotStore, Changes
-from vkteams_bot.stores.crossing import DatabaseThread
 from vkteams_bot.stores.inbox import Finished, StoredUpdate
+from vkteams_bot.stores.threads import DatabaseThread
 
 logger = logging.getLogger("vkteams_bot.runtime")
 
@@ -46,13 +46,13 @@ class Recovery:
 
     async def run(self) -> None:
         """Returns when all that waited is in the lanes: new updates queue behind it."""
-        found = await self._thread.insist(partial(self._store.recover, resend=conf.on_unknown == "resend"))
+        found = await self._thread.run_with_retry(partial(self._store.recover, resend=conf.on_unknown == "resend"))
         extra = {"bot": self._bot.alias}
         if found.unknown:
             logger.warning("%d replies were being sent when the last process died", found.unknown, extra=extra)
         if found.failed:
             logger.error("%d updates were running in three crashes and are marked failed", found.failed, extra=extra)
-        _, calls = await self._thread.insist(partial(self._store.take_work, (), 10_000))
+        _, calls = await self._thread.run_with_retry(partial(self._store.take_work, (), 10_000))
         if calls:
             logger.info("sending %d replies that were waiting", len(calls), extra=extra)
             await self._delivery.deliver_all(calls)
@@ -61,7 +61,7 @@ class Recovery:
 
     async def _run_crashing(self) -> None:
         """One of these may kill the process: each runs alone, so that the next start knows which did."""
-        crashing = await self._thread.insist(self._store.crashing)
+        crashing = await self._thread.run_with_retry(self._store.crashing)
         if crashing:
             logger.warning("%d updates were running in three crashes; each runs alone now", len(crashing))
         for update in crashing:
@@ -70,7 +70,7 @@ class Recovery:
 
     async def _requeue_pending(self) -> None:
         after = count = 0
-        while page := await self._thread.insist(partial(self._store.pending, after, PAGE)):
+        while page := await self._thread.run_with_retry(partial(self._store.pending, after, PAGE)):
             await self.requeue(page)
             after, count = page[-1].id, count + len(page)
             await self._lanes.wait_below(self._high_water)
@@ -81,7 +81,7 @@ class Recovery:
         """Put into the lanes what waits in the database and stands in none of them."""
         after = 0
         held = self._lanes.ids()  # one of these may be done by the time that the page is here
-        while page := await self._thread.insist(partial(self._store.pending, after, PAGE)):
+        while page := await self._thread.run_with_retry(partial(self._store.pending, after, PAGE)):
             held |= self._lanes.ids()
             await self.requeue([update for update in page if update.id not in held])
             after = page[-1].id
@@ -99,8 +99,8 @@ class Recovery:
             key = key_for(event.payload, self._bot.alias, self._strategy)
             queued.append((key, QueuedUpdate(stored.id, event, stored.suspect)))
         if unreadable:
-            await self._thread.insist(partial(self._store.commit, Changes(finished=unreadable)))
+            await self._thread.run_with_retry(partial(self._store.commit, Changes(finished=unreadable)))
         with self._lanes.held({key for key, _ in queued}) as wanted:
-            states = await self._thread.insist(partial(self._store.load_states, wanted)) if wanted else {}
+            states = await self._thread.run_with_retry(partial(self._store.load_states, wanted)) if wanted else {}
             for key, update in queued:
                 self._lanes.put(key, update, states.get(key) or StateRecord())

@@ -17,12 +17,12 @@ from vkteams_bot.exceptions import CallError, InvalidToken
 from vkteams_bot.routing import Dispatcher
 from vkteams_bot.runtime.hooks import run_hooks
 from vkteams_bot.runtime.lease import keep_lease, take_lease
-from vkteams_bot.runtime.parts import Parts
 from vkteams_bot.runtime.sent_log import CommittedSentLog
+from vkteams_bot.runtime.session import Parts
 from vkteams_bot.runtime.watchdog import watch
 from vkteams_bot.stores.bot_store import BotStore, open_account
-from vkteams_bot.stores.crossing import DatabaseThread, HandlerThreads, database_threads, is_connection_loss
 from vkteams_bot.stores.lease import LeaseLost
+from vkteams_bot.stores.threads import DatabaseThread, HandlerThreads, database_threads, is_connection_loss
 
 logger = logging.getLogger("vkteams_bot.runtime")
 

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from vkteams_bot.discovery import build_dispatcher
 from vkteams_bot.registry import bots
 from vkteams_bot.runtime.runner import BotRunner
-from vkteams_bot.stores.crossing import HandlerThreads
 from vkteams_bot.stores.lease import new_owner
+from vkteams_bot.stores.threads import HandlerThreads
 
 logger = logging.getLogger("vkteams_bot.runtime")
 

@@ -8,8 +8,8 @@ import logging
 from vkteams_bot.runtime.delivery import Delivery
 from vkteams_bot.runtime.recovery import Recovery
 from vkteams_bot.stores.bot_store import BotStore
-from vkteams_bot.stores.crossing import DatabaseThread, is_connection_loss
 from vkteams_bot.stores.outbox import StoredCall
+from vkteams_bot.stores.threads import DatabaseThread, is_connection_loss
 
 logger = logging.getLogger("vkteams_bot.runtime")
 

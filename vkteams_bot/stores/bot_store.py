@@ -1,4 +1,4 @@
-"""All that one bot's process reads and writes, each call one transaction. Synchronous: see crossing.py."""
+"""All that one bot's process reads and writes, each call one transaction. Synchronous: see threads.py."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from vkteams_bot.conf import conf
 from vkteams_bot.fsm import StateKey, StateRecord, Storage
 from vkteams_bot.models import BotAccount
 from vkteams_bot.stores import inbox, log, outbox
+from vkteams_bot.stores.chat_directory import ChatDirectory
 from vkteams_bot.stores.inbox import Finished, Incoming, StoredUpdate
 from vkteams_bot.stores.lease import Lease
 from vkteams_bot.stores.outbox import CallOutcome, NewCall, StoredCall
-from vkteams_bot.stores.people import Directory
 
 
 class StorageFactory(Protocol):
@@ -86,8 +86,8 @@ class BotStore:
         self.alias = account.alias
         self.lease = Lease(account.pk, owner)
         # Ingest and commits run in two threads: each remembers for itself.
-        self._seen = Directory(account.pk)
-        self._sent = Directory(account.pk)
+        self._seen = ChatDirectory(account.pk)
+        self._sent = ChatDirectory(account.pk)
         factory: StorageFactory = import_string(conf.fsm_storage)
         self.storage = factory(account_id=account.pk, alias=account.alias)
 

@@ -1,4 +1,4 @@
-"""Which worker sends which row of the outbox. A lot of rows is claimed in a few statements, however many wait."""
+"""Which worker sends which row of the outbox. A batch of rows is claimed in a few statements, however many wait."""
 
 from __future__ import annotations
 
@@ -77,9 +77,9 @@ def candidates(
     room: int,
     priorities: Sequence[Priority],
     sources: Sequence[Source],
-    resting: Collection[str],
+    throttled: Collection[str],
 ) -> list[Candidate]:
-    """Up to `room` rows of each kind that may be sent now, in order, without those to busy and `resting` chats."""
+    """Up to `room` rows of each kind that may be sent now, in order, without those to busy and `throttled` chats."""
     moment = sql.time_parameter(now)
     arms: list[str] = []
     moments: list[str | None] = []
@@ -98,7 +98,7 @@ def candidates(
     with connection.cursor() as cursor:
         cursor.execute(
             f"WITH busy AS ({busy} UNION ALL {given}) {' UNION ALL '.join(arms)}",
-            [sql.rows_parameter([[chat_id] for chat_id in resting]), *moments],
+            [sql.rows_parameter([[chat_id] for chat_id in throttled]), *moments],
         )
         return [
             Candidate(key, chat_id, Priority(priority), source or None, attempts > 0, since)

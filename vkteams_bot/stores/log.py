@@ -23,7 +23,7 @@ from vkteams_bot.api.types import DeletedMessage, EditedMessage, Event, Message,
 from vkteams_bot.api.types import User as ApiUser
 from vkteams_bot.models import ChatMessage
 from vkteams_bot.stores import sql
-from vkteams_bot.stores.people import Directory
+from vkteams_bot.stores.chat_directory import ChatDirectory
 
 
 @dataclass(slots=True)
@@ -83,7 +83,7 @@ def outgoing(method: Method[Any], result: Any, now: datetime) -> list[Entry]:
     return []
 
 
-def write(entries: Iterable[Entry], directory: Directory, now: datetime) -> None:
+def write(entries: Iterable[Entry], directory: ChatDirectory, now: datetime) -> None:
     """Add to the log: a constant number of statements. Writing the same entry twice changes nothing."""
     latest = {(entry.chat.chat_id, _msg_id(entry), entry.deleted): entry for entry in entries}
     if not latest:

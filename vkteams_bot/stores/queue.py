@@ -15,8 +15,8 @@ from vkteams_bot.api.methods import METHODS, Method
 from vkteams_bot.limits import Priority
 from vkteams_bot.models import BotAccount, OutgoingCall
 from vkteams_bot.stores import sql
-from vkteams_bot.stores.ids import time_ordered_id
 from vkteams_bot.stores.outbox import storable
+from vkteams_bot.stores.uuid7 import uuid7
 
 Status = OutgoingCall.Status
 ABANDONED = "The worker died, or lost the database, after the request may have left, before the answer was recorded."
@@ -55,7 +55,7 @@ def insert(
     now: datetime,
 ) -> list[UUID]:
     """Write calls for workers, in this order; their ids. Raises InvalidCall for a file that no row can hold."""
-    calls = [(time_ordered_id(), method, storable(method, parse_mode)) for method in methods]
+    calls = [(uuid7(), method, storable(method, parse_mode)) for method in methods]
     due, created = sql.time_parameter(due_at), sql.time_parameter(now)
     rows = [
         (

@@ -1,4 +1,4 @@
-"""What became of claimed rows. A lot of results is one statement."""
+"""What became of claimed rows. A batch of results is one statement."""
 
 from __future__ import annotations
 
@@ -84,10 +84,10 @@ def renew(claims: Sequence[Claim], until: datetime) -> None:
 
 def unclaim(claims: Sequence[Claim]) -> None:
     """Rows whose claim may have been committed without an answer wait again: nothing has left."""
-    lots: dict[datetime, list[UUID]] = defaultdict(list)
+    batches: dict[datetime, list[UUID]] = defaultdict(list)
     for claim in claims:
-        lots[claim.until].append(claim.id)
-    for until, keys in lots.items():
+        batches[claim.until].append(claim.id)
+    for until, keys in batches.items():
         ours = OutgoingCall.objects.sending().filter(pk__in=keys, claimed_until=until)
         ours.update(status=OutgoingCall.Status.QUEUED, claimed_until=None)
 

@@ -13,7 +13,7 @@ from vkteams_bot.api import Bot, Method
 from vkteams_bot.conf import conf
 from vkteams_bot.models import BotAccount
 from vkteams_bot.stores import log
-from vkteams_bot.stores.people import Directory
+from vkteams_bot.stores.chat_directory import ChatDirectory
 
 logger = logging.getLogger("vkteams_bot")
 
@@ -28,7 +28,7 @@ class DirectSentLog:
         try:
             account_id = BotAccount.objects.id_for(bot.alias, bot.user_id)
             if account_id is not None:
-                log.write(log.outgoing(method, result, now), Directory(account_id), now)
+                log.write(log.outgoing(method, result, now), ChatDirectory(account_id), now)
         except Error:
             logger.exception("a message was sent but could not be logged")
 

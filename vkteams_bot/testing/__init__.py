@@ -7,7 +7,7 @@ from vkteams_bot.testing.chat import Chat
 from vkteams_bot.testing.failures import CallRefused, HandlerFailed, NotSettled
 from vkteams_bot.testing.group import Group
 from vkteams_bot.testing.person import Person
-from vkteams_bot.testing.seen import Message, Notice, Seen, SeenFile
+from vkteams_bot.testing.seen import Message, Seen, SeenFile, TaskMessage
 
 __all__ = [
     "Act",
@@ -19,9 +19,9 @@ __all__ = [
     "HandlerFailed",
     "Message",
     "NotSettled",
-    "Notice",
     "Person",
     "Refusal",
     "Seen",
     "SeenFile",
+    "TaskMessage",
 ]

@@ -22,7 +22,7 @@ from django.apps import apps
 from django.db.models import DateTimeField, F, Model
 from django.utils import timezone
 
-from vkteams_bot import wake
+from vkteams_bot import notify
 from vkteams_bot.api.methods import GetMe
 from vkteams_bot.api.retry import Backoff
 from vkteams_bot.conf import conf
@@ -34,12 +34,11 @@ from vkteams_bot.emulator.world import World
 from vkteams_bot.exceptions import CallError, InvalidToken
 from vkteams_bot.limits import RatePolicy
 from vkteams_bot.models import OutgoingCall
-from vkteams_bot.queue.delivery import RUN_SECONDS, Deliverer, never
 from vkteams_bot.registry import bots
 from vkteams_bot.routing import Router
 from vkteams_bot.runtime.hooks import run_hooks
-from vkteams_bot.runtime.parts import Parts
 from vkteams_bot.runtime.sent_log import CommittedSentLog
+from vkteams_bot.runtime.session import Parts
 from vkteams_bot.stores.bot_store import BotStore, open_account
 from vkteams_bot.stores.lease import new_owner
 from vkteams_bot.stores.outbox import CallOutcome
@@ -49,6 +48,7 @@ from vkteams_bot.testing.loop import HurriedLimiter, HurriedLoop, HurriedRetries
 from vkteams_bot.testing.observed import KitSentLog, ObservedDispatcher, ObservedStore
 from vkteams_bot.testing.threads import Committed, HomeDatabase, HomeHandlers, HomeThread, wait_as_configured
 from vkteams_bot.testing.transport import InProcess
+from vkteams_bot.worker.delivery import RUN_SECONDS, Deliverer, never
 
 T = TypeVar("T")
 
@@ -125,7 +125,7 @@ class Line:
             raise RuntimeError("this chat is closed")
         running = self.home.context.run(asyncio.run_coroutine_threadsafe, self._hurried(work), self._loop)
         try:
-            with wake.silenced():
+            with notify.suppressed():
                 return self.home.serve_until(running, Committed().run)
         finally:
             wait_as_configured()
@@ -242,7 +242,7 @@ class Line:
             return False
         calls = OutgoingCall.objects.filter(account=self.account_id)
         before = list(calls.waiting().values_list("pk", flat=True))
-        with wake.silenced():
+        with notify.suppressed():
             Deliverer(self.account_id).run(self.bot, bulk=True, seconds=RUN_SECONDS, stop=never)
         for call in calls.filter(pk__in=before).in_status(OutgoingCall.Status.FAILED):
             self._store.refused.append(CallOutcome(call.pk, call.status, call.error))

@@ -17,7 +17,7 @@ from vkteams_bot.testing.attachments import Upload, file_part, forward_part
 from vkteams_bot.testing.group import Group
 from vkteams_bot.testing.journal import Journal
 from vkteams_bot.testing.line import Line
-from vkteams_bot.testing.seen import Message, Notice, SeenFile
+from vkteams_bot.testing.seen import Message, SeenFile, TaskMessage
 
 NOTHING = {"msgId": "", "from": {"userId": ""}, "text": "", "parts": [], "format": {}}
 
@@ -171,12 +171,12 @@ class Person:
         return next((message.buttons for message in reversed(self.screen) if message.buttons), [])
 
     @property
-    def notified(self) -> Notice:
+    def notified(self) -> TaskMessage:
         """What the last answer to a pressed button showed since this person's last act; "" when there was none."""
         self._stage.check_awaited()
         new = self._stage.journal.new(self.user_id)
         answer = next((entry.payload for entry in reversed(new) if entry.kind == "callback_answer"), None) or {}
-        notice = Notice(str(answer.get("text", "")), self.transcript)
+        notice = TaskMessage(str(answer.get("text", "")), self.transcript)
         notice.alert, notice.url = bool(answer.get("showAlert")), str(answer.get("url", ""))
         return notice
 

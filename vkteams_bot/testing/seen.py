@@ -32,7 +32,7 @@ class SeenFile:
     voice: bool = False
 
 
-class Notice(Seen):
+class TaskMessage(Seen):
     """What a pressed button showed: a line that vanishes, or with `alert` a window."""
 
     __slots__ = ("alert", "url")

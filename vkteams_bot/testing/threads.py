@@ -16,7 +16,7 @@ from typing import Any, ParamSpec, TypeVar
 from asgiref.sync import AsyncToSync, SyncToAsync, ThreadSensitiveContext
 from django.db import connections
 
-from vkteams_bot.stores.crossing import DatabaseThread, HandlerThreads
+from vkteams_bot.stores.threads import DatabaseThread, HandlerThreads
 
 logger = logging.getLogger("vkteams_bot.testing")
 

@@ -18,11 +18,11 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from tests.admin.conftest import APP, HOSTILE, World, messages_of
-from vkteams_bot import broadcasts, wake
+from vkteams_bot import broadcasts, notify
 from vkteams_bot.admin.broadcasts import form as broadcast_form
 from vkteams_bot.admin.broadcasts.verbs import VERBS
 from vkteams_bot.broadcasts import audiences
-from vkteams_bot.broadcasts.preparing import prepare
+from vkteams_bot.broadcasts.expansion import prepare
 from vkteams_bot.models import Broadcast, BroadcastAction, Chat, Contact, OutgoingCall
 
 pytestmark = [pytest.mark.orm, pytest.mark.django_db]
@@ -32,11 +32,11 @@ ClientWith = Callable[[list[str]], Client]
 
 
 @pytest.fixture(autouse=True)
-def notices(monkeypatch: pytest.MonkeyPatch, settings: Settings, tmp_path: Any) -> list[wake.Notice]:
+def notices(monkeypatch: pytest.MonkeyPatch, settings: Settings, tmp_path: Any) -> list[notify.TaskMessage]:
     """Messages that would go to the broker."""
     settings.MEDIA_ROOT = tmp_path
-    found: list[wake.Notice] = []
-    monkeypatch.setattr(wake, "publish", found.append)
+    found: list[notify.TaskMessage] = []
+    monkeypatch.setattr(notify, "publish", found.append)
     monkeypatch.setattr(audiences, "_segments", {})
     return found
 
@@ -295,7 +295,7 @@ def test_it_is_sent_after_a_question_and_once(
     admin_client: Client,
     admin_user: User,
     world: World,
-    notices: list[wake.Notice],
+    notices: list[notify.TaskMessage],
     django_capture_on_commit_callbacks: Any,
 ) -> None:
     broadcast = draft(world)
@@ -311,7 +311,7 @@ def test_it_is_sent_after_a_question_and_once(
     assert "“start” is not possible" in messages_of(again)[0]
     action = BroadcastAction.objects.get()
     assert (action.action, action.user) == ("start", admin_user)
-    assert [notice.task for notice in notices] == [wake.PREPARE]
+    assert [notice.task for notice in notices] == [notify.PREPARE]
     assert "Send" in str(LogEntry.objects.get())
 
 
@@ -617,7 +617,7 @@ def test_progress_costs_the_same_for_many_recipients(admin_client: Client, world
 
 
 def test_a_call_leads_to_its_broadcast_and_resent_lets_it_run_again(
-    admin_client: Client, world: World, notices: list[wake.Notice], django_capture_on_commit_callbacks: Any
+    admin_client: Client, world: World, notices: list[notify.TaskMessage], django_capture_on_commit_callbacks: Any
 ) -> None:
     ended = running(world, "a")
     mark(ended, "a", "failed", "blocked")
@@ -626,10 +626,10 @@ def test_a_call_leads_to_its_broadcast_and_resent_lets_it_run_again(
     assert f"{LIST}{ended.pk}/change/" in page(admin_client, f"{APP}/outgoingcall/{call.pk}/change/")
     listed = admin_client.get(f"{APP}/outgoingcall/?broadcast__id__exact={ended.pk}").context["cl"].result_list
     assert [row.pk for row in listed] == [call.pk]
-    connection.run_on_commit.clear()  # the wake-up of its start
+    connection.run_on_commit.clear()  # the message of its start
     with django_capture_on_commit_callbacks(execute=True):
         admin_client.post(f"{APP}/outgoingcall/{call.pk}/resend/", {"confirmed": "yes"})
     ended.refresh_from_db()
     assert (ended.status, ended.counts) == ("running", None)
     assert ended.calls.get().status == "queued"
-    assert [(notice.task, notice.args) for notice in notices] == [(wake.DELIVER, (world.account.pk, True))]
+    assert [(notice.task, notice.args) for notice in notices] == [(notify.DELIVER, (world.account.pk, True))]

@@ -10,8 +10,8 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from vkteams_bot import broadcasts
+from vkteams_bot.broadcasts.lifecycle import POSSIBLE
 from vkteams_bot.broadcasts.progress import Progress
-from vkteams_bot.broadcasts.verbs import POSSIBLE
 from vkteams_bot.models import Broadcast, BroadcastAction
 
 Action = BroadcastAction.Action

@@ -5,25 +5,25 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 
 from tests.testbot.worker import app
-from vkteams_bot import bot, wake
+from vkteams_bot import bot, notify
 
 
 class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("count", type=int)
         parser.add_argument("--chats", type=int, default=100)
-        parser.add_argument("--one-by-one", action="store_true", help="a transaction and a wake-up for each")
-        parser.add_argument("--again", type=int, default=0, help="publish every wake-up so often more")
+        parser.add_argument("--one-by-one", action="store_true", help="a transaction and a message for each")
+        parser.add_argument("--again", type=int, default=0, help="publish every message so often more")
 
     def handle(self, *args: Any, count: int, chats: int, one_by_one: bool, again: int, **options: Any) -> None:
         app.set_current()
-        publish = wake.publish
+        publish = notify.publish
 
-        def repeatedly(notice: wake.Notice) -> None:
+        def repeatedly(message: notify.TaskMessage) -> None:
             for _ in range(1 + again):
-                publish(notice)
+                publish(message)
 
-        wake.publish = repeatedly
+        notify.publish = repeatedly
         calls = [bot.send_text(f"p{n % chats}@example.com", str(n)) for n in range(count)]
         if one_by_one:
             for call in calls:

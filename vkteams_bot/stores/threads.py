@@ -1,0 +1,221 @@
+"""Threads between async code and the ORM: which one runs a piece of work, and how its connections stay clean."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import logging
+import threading
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import Any, ParamSpec, TypeVar
+
+from asgiref.sync import SyncToAsync, ThreadSensitiveContext
+from django.db import DEFAULT_DB_ALIAS, Error, InterfaceError, OperationalError, connections
+
+from vkteams_bot.api.retry import Backoff
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+logger = logging.getLogger("vkteams_bot.runtime")
+
+HANDLER_THREADS = 32
+BACKOFF = Backoff(first=0.1, longest=2.0)
+CLOSE_SECONDS = 1.0
+_LOCKED = ("database is locked", "database table is locked")
+
+
+def drop_broken_connections() -> None:
+    """In the thread that used them: close connections that failed or outlived CONN_MAX_AGE.
+
+    Unlike Django's `close_old_connections` it keeps good ones when CONN_MAX_AGE is 0, which means "until the end of
+    the request": a bot has no requests, and a connection per handler would cost more than the handler.
+    """
+    for connection in connections.all(initialized_only=True):
+        if connection.in_atomic_block:
+            continue
+        if connection.errors_occurred and connection.connection is not None and not connection.is_usable():
+            connection.close()
+        elif connection.settings_dict["CONN_MAX_AGE"] != 0:
+            connection.close_if_unusable_or_obsolete()
+        connection.errors_occurred = False
+
+
+def is_connection_loss(error: BaseException) -> bool:
+    """The database went away or was busy: the same work may succeed when it is repeated."""
+    if isinstance(error, InterfaceError):
+        return True
+    if not isinstance(error, OperationalError):
+        return False
+    state = getattr(error.__cause__, "sqlstate", None)
+    if isinstance(state, str):  # PostgreSQL: connection exceptions, operator intervention, serialisation, resources
+        return state[:2] in ("08", "40", "53", "57")
+    text = str(error)
+    return any(part in text for part in _LOCKED) or "unable to open" in text or _is_postgres_error(error)
+
+
+def _is_postgres_error(error: BaseException) -> bool:
+    return type(error.__cause__).__module__.partition(".")[0] in ("psycopg", "psycopg2")
+
+
+class DatabaseThread:
+    """One thread with its own connections, for work that must not wait behind handlers."""
+
+    def __init__(self, name: str) -> None:
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix=name)
+
+    async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run to its end, even when the caller is cancelled: a write that has begun is finished."""
+        future = self._executor.submit(_cleanly, functools.partial(work, *args, **kwargs))
+        return await asyncio.shield(asyncio.wrap_future(future))
+
+    async def run_with_retry(self, work: Callable[[], T]) -> T:
+        """As `run`, but a lost database is waited for. The work may be done twice: a commit that was not answered."""
+        failures = 0
+        while True:
+            try:
+                result = await self.run(work)
+            except Exception as error:
+                if not is_connection_loss(error):
+                    raise
+                failures += 1
+                log = logger.warning if failures == 1 else logger.debug
+                log("the database is away, waiting for it: %s", error)
+                await asyncio.sleep(BACKOFF.pause(failures))
+            else:
+                if failures:
+                    logger.info("the database is back")
+                return result
+
+    def close(self) -> None:
+        self._executor.submit(connections.close_all)
+        self._executor.shutdown(wait=True)
+
+
+def database_threads(name: str) -> tuple[DatabaseThread, DatabaseThread]:
+    """One for ingest and one for commits, which PostgreSQL runs side by side; the same one for SQLite's only writer."""
+    ingest = DatabaseThread(f"{name}-ingest")
+    if connections[DEFAULT_DB_ALIAS].vendor == "sqlite":
+        return ingest, ingest
+    return ingest, DatabaseThread(f"{name}-commit")
+
+
+def _cleanly(work: Callable[[], T]) -> T:
+    drop_broken_connections()
+    try:
+        return work()
+    except Error:
+        # The transaction is rolled back; whatever is left of the connection is not trusted.
+        connections.close_all()
+        raise
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    handler: _HandlerExecutor
+    work: Callable[[], Any]
+    future: Future[Any]
+
+
+class _HandlerExecutor(Executor):
+    """Where asgiref sends the synchronous work of one handler. `kept`: its thread while a transaction is open."""
+
+    def __init__(self, threads: HandlerThreads) -> None:
+        self._threads = threads
+        self.kept: ThreadPoolExecutor | None = None
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        future: Future[T] = Future()
+        self._threads.submit(_Job(self, functools.partial(fn, *args, **kwargs), future))
+        return future
+
+
+class HandlerThreads:
+    """A few threads for the ORM calls and `def` handlers of many conversations.
+
+    asgiref runs all of them in one thread of the process by default. Here work goes to whichever thread is free, so
+    that a slow handler delays no other; one that leaves a transaction open has its thread to itself until it ends.
+    """
+
+    def __init__(self, count: int = HANDLER_THREADS) -> None:
+        self._threads = [ThreadPoolExecutor(1, thread_name_prefix=f"handlers-{number}") for number in range(count)]
+        self._idle = list(self._threads)
+        self._waiting: deque[_Job] = deque()
+        self._lock = threading.Lock()
+        self._map: weakref.WeakKeyDictionary[Any, Any] = SyncToAsync.context_to_thread_executor
+        self._outages = 0
+        self._seen = threading.local()
+
+    @contextlib.contextmanager
+    def assigned(self) -> Iterator[None]:
+        """Inside, synchronous work of this task goes to these threads."""
+        context = ThreadSensitiveContext()
+        executor = self._map[context] = _HandlerExecutor(self)
+        token = SyncToAsync.thread_sensitive_context.set(context)
+        try:
+            yield
+        finally:
+            SyncToAsync.thread_sensitive_context.reset(token)
+            self._map.pop(context, None)
+            if executor.kept is not None:
+                self.submit(_Job(executor, connections.close_all, Future()))
+
+    def distrust(self) -> None:
+        """The database was away: every thread makes new connections before its next work."""
+        self._outages += 1
+
+    def submit(self, job: _Job) -> None:
+        with self._lock:
+            thread = job.handler.kept or (self._idle.pop() if self._idle else None)
+            if thread is None:
+                self._waiting.append(job)
+            else:
+                thread.submit(self._run, job, thread)
+
+    def close(self) -> int:
+        """Close all connections; how many threads are still busy after CLOSE_SECONDS. Those cannot be stopped."""
+        with self._lock:
+            self._waiting.clear()
+        last = [thread.submit(connections.close_all) for thread in self._threads]
+        for thread in self._threads:
+            thread.shutdown(wait=False)
+        return len(wait(last, CLOSE_SECONDS).not_done)
+
+    def _run(self, job: _Job, thread: ThreadPoolExecutor) -> None:
+        result: Any = None
+        failure: BaseException | None = None
+        wanted = job.future.set_running_or_notify_cancel()
+        if wanted:
+            try:
+                self._clean()
+                result = job.work()
+            except BaseException as error:
+                failure = error
+        # Before the result is known: the handler's next work must find its thread.
+        job.handler.kept = thread if _in_transaction() else None
+        if failure is not None:
+            job.future.set_exception(failure)
+        elif wanted:
+            job.future.set_result(result)
+        with self._lock:
+            if job.handler.kept is thread:
+                return
+            if self._waiting:
+                thread.submit(self._run, self._waiting.popleft(), thread)
+            else:
+                self._idle.append(thread)
+
+    def _clean(self) -> None:
+        if getattr(self._seen, "outages", 0) != self._outages and not _in_transaction():
+            self._seen.outages = self._outages
+            connections.close_all()
+        drop_broken_connections()
+
+
+def _in_transaction() -> bool:
+    return any(connection.in_atomic_block for connection in connections.all(initialized_only=True))
