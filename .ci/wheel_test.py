@@ -1,23 +1,30 @@
 #!/usr/bin/env python
-"""Do what the README tells a new user, with the built wheel, in an empty environment, and talk to the bot."""
+"""Do what the README tells a new user, with the built wheel, in an empty environment, and talk to the bot.
 
+The environment grows: the core alone sends, answers and names the extras that it lacks; with `postgres` and `redis` a
+Celery worker delivers over Redis; with `playground` the chat page is served. Nothing of the checkout is on its path.
+The Bot API server is the checkout's, in the environment that runs this.
+"""
+
+import contextlib
 import json
 import os
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.parse
 import urllib.request
 import venv
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tests.processes import Process  # noqa: E402  it stands in the checkout, not in the environment
+from tests.processes import Process, wait_until  # noqa: E402  it stands in the checkout, not in the environment
+from tests.services import PrivateRedis, ServiceMissing, services_required  # noqa: E402
 
 APP = "vkteams_bot"
 DATA = ("templates", "static", "locale", "migrations")
@@ -28,16 +35,35 @@ ANSWER = "Hello from the wheel!"
 SETTINGS = f"""
 import os
 
-INSTALLED_APPS += ["{APP}", "shop"]
+INSTALLED_APPS += ["channels", "{APP}", "shop"]
 
 VKTEAMS_BOT = {{
     "BOTS": {{
         "default": {{
-            "TOKEN": os.environ["BOT_TOKEN"],
+            "TOKEN": "{TOKEN}",
             "API_URL": os.environ["BOT_API_URL"],
+            "RATE_LIMIT": 30,
         }}
     }}
 }}
+
+if REDIS_URL := os.environ.get("REDIS_URL"):
+    CELERY_BROKER_URL = REDIS_URL
+    CACHES = {{"default": {{"BACKEND": "django_redis.cache.RedisCache", "LOCATION": REDIS_URL}}}}
+    CHANNEL_LAYERS = {{
+        "default": {{"BACKEND": "channels_redis.core.RedisChannelLayer", "CONFIG": {{"hosts": [REDIS_URL]}}}}
+    }}
+"""
+
+CELERY = """
+import os
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mysite.settings")
+app = Celery("mysite")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()
 """
 
 BOT = f"""
@@ -53,13 +79,35 @@ async def start(message: Message):
     await message.answer("{ANSWER}")
 """
 
+SEND = f"""
+from vkteams_bot import bot
+
+bot.send_text("{ALICE}", "Sent by the core").send()
+"""
+
+DELAY = f"""
+import psycopg
+from asgiref.sync import async_to_sync
+from channels.layers import get_channel_layer
+from vkteams_bot import bot
+
+async_to_sync(get_channel_layer().send)("wheel", {{"type": "test"}})
+bot.send_text("{ALICE}", "Sent by a worker").delay()
+"""
+
 
 def main() -> int:
-    with tempfile.TemporaryDirectory(prefix="vkteams-bot-wheel-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="vkteams-bot-wheel-") as scratch, contextlib.ExitStack() as services:
         wheel = build(Path(scratch))
         check_contents(wheel)
-        project = start_project(Path(scratch), wheel)
-        talk(project)
+        messenger = Messenger(services.enter_context(emulator()))
+        project = Project(Path(scratch), wheel, messenger.api_url)
+        try:
+            try_core(project, messenger)
+            try_workers(project, messenger)
+            try_playground(project)
+        except (AssertionError, OSError) as error:
+            sys.exit(str(error))
     print("wheel-test: passed")
     return 0
 
@@ -105,74 +153,151 @@ def check_contents(wheel: Path) -> None:
         sys.exit("\n".join(problems))
 
 
-def start_project(scratch: Path, wheel: Path) -> Path:
-    say("install it into an empty environment")
-    venv.create(scratch / "venv", with_pip=True)
-    python = scratch / "venv" / "bin" / "python"
-    run(python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", wheel, cwd=scratch)
-    run(python, "-m", "pip", "check", cwd=scratch)
-    say("start a project with one app")
-    run(python, "-m", "django", "startproject", "mysite", cwd=scratch)
-    project = scratch / "mysite"
-    run(python, "manage.py", "startapp", "shop", cwd=project)
-    with (project / "mysite" / "settings.py").open("a", encoding="utf-8") as settings:
-        settings.write(SETTINGS)
-    (project / "shop" / "bot.py").write_text(BOT, encoding="utf-8")
-    return project
+class Project:
+    """A new Django project with one app, in an environment of its own."""
+
+    def __init__(self, scratch: Path, wheel: Path, api_url: str) -> None:
+        self._wheel = wheel
+        self._scratch = scratch
+        self._directory = scratch / "mysite"
+        self._python = scratch / "venv" / "bin" / "python"
+        # Nothing but the environment of the wheel: no checkout on the path, no settings of ours.
+        self.env: dict[str, str | None] = {
+            "PYTHONPATH": None,
+            "DJANGO_SETTINGS_MODULE": None,
+            "BOT_API_URL": api_url,
+        }
+        say("make an empty environment")
+        venv.create(scratch / "venv", with_pip=True)
+        self.install()
+        say("start a project with one app")
+        run(self._python, "-m", "django", "startproject", "mysite", cwd=scratch)
+        run(self._python, "manage.py", "startapp", "shop", cwd=self._directory)
+        with (self._directory / "mysite" / "settings.py").open("a", encoding="utf-8") as settings:
+            settings.write(SETTINGS)
+        (self._directory / "mysite" / "celery.py").write_text(CELERY, encoding="utf-8")
+        (self._directory / "mysite" / "__init__.py").write_text("from .celery import app\n", encoding="utf-8")
+        (self._directory / "shop" / "bot.py").write_text(BOT, encoding="utf-8")
+
+    def install(self, *extras: str) -> None:
+        """The wheel, with these extras on top of what is there."""
+        wanted = f"{self._wheel}[{','.join(extras)}]" if extras else str(self._wheel)
+        say(f"install the wheel with {', '.join(extras) or 'the core alone'}")
+        # What is imported is compiled then.
+        pip = (self._python, "-m", "pip", "--disable-pip-version-check")
+        run(*pip, "install", "--quiet", "--no-compile", wanted, cwd=self._scratch)
+        run(*pip, "check", cwd=self._scratch)
+
+    def manage(self, *args: str) -> None:
+        run(self._python, "manage.py", *args, cwd=self._directory, env=self.env)
+
+    def start(self, *args: str) -> Process:
+        return Process(self._python, *args, cwd=self._directory, env=self.env)
 
 
-def talk(project: Path) -> None:
-    python = project.parent / "venv" / "bin" / "python"
-    # Nothing but the environment of the wheel: no checkout on the path, no settings of ours.
-    env: dict[str, str | None] = {
-        "PYTHONPATH": None,
-        "DJANGO_SETTINGS_MODULE": None,
-        "BOT_TOKEN": TOKEN,
-        "BOT_API_URL": "http://127.0.0.1:1/bot/v1",  # nobody, until the emulator told its address
-    }
-    for command in (["migrate", "--verbosity", "0"], ["check", "--fail-level", "WARNING"]):
-        run(python, "manage.py", *command, cwd=project, env=env)
+class Messenger:
+    """The emulator, as Alice sees it."""
+
+    def __init__(self, api_url: str) -> None:
+        self.api_url = api_url
+        self._address = f"{api_url.removesuffix('/bot/v1')}/emulator/messages"
+
+    def write(self, text: str) -> None:
+        request(self._address, {"chatId": ALICE, "from": ALICE, "text": text})
+
+    def wait_for(self, text: str) -> None:
+        query = urllib.parse.urlencode({"chatId": ALICE})
+        wait_until(
+            lambda: any(message.get("text") == text for message in request(f"{self._address}?{query}")["messages"]),
+            30,
+            f"Alice reads {text!r}",
+        )
+        say(f"Alice reads: {text}")
+
+
+@contextlib.contextmanager
+def emulator() -> Iterator[str]:
+    """The address of a Bot API server."""
     say("start the emulator")
-    emulate = ("botemulator", "--host", "127.0.0.1", "--port", "0", "--token", TOKEN)
-    with Process(python, "manage.py", *emulate, cwd=project, env=env) as emulator:
-        url = emulator.wait_for_line(r"URL: (\S+/bot/v1)\s*$").group(1)
-        printed = emulator.wait_for_line(r"TOKEN: (\S+)\s*$").group(1)
-        if printed != TOKEN:
-            sys.exit(f"the emulator knows another token: {printed}\n{emulator}")
-        say("start the bot and say /start")
-        with Process(python, "manage.py", "runbot", cwd=project, env={**env, "BOT_API_URL": url}) as bot:
-            try:
-                converse(url, bot)
-                bot.terminate()
-                if bot.wait(30) != 0:
-                    raise AssertionError("runbot does not end with 0 on SIGTERM")
-            except (AssertionError, OSError) as error:
-                sys.exit(f"{error}\n\n{emulator}\n\n{bot}")
+    with Process.manage("botemulator", "--port", "0", "--force", "--token", TOKEN) as process:
+        yield process.wait_for_line(r"URL: (\S+/bot/v1)\s*$").group(1)
 
 
-def converse(url: str, bot: Process) -> None:
-    origin = url.removesuffix("/bot/v1")
-    request(f"{origin}/emulator/messages", {"chatId": ALICE, "from": ALICE, "text": "/start"})
-    seen = f"{origin}/emulator/messages?{urllib.parse.urlencode({'chatId': ALICE})}"
-    deadline = time.monotonic() + 30
-    while True:
-        messages = request(seen)["messages"]
-        if any(message.get("text") == ANSWER for message in messages):
-            say(f"it answered: {ANSWER}")
-            return
-        if bot.returncode is not None:
-            raise AssertionError("runbot ended before it answered")
-        if time.monotonic() > deadline:
-            raise AssertionError(f"no answer within 30 s; the chat holds: {messages}")
-        time.sleep(0.1)
+def try_core(project: Project, messenger: Messenger) -> None:
+    project.manage("migrate", "--verbosity", "0")
+    project.manage("check", "--fail-level", "WARNING")
+    say("send a message")
+    project.manage("shell", "-c", SEND)
+    messenger.wait_for("Sent by the core")
+    say("start the bot and say /start")
+    with project.start("manage.py", "runbot") as bot, shown_on_failure(bot):
+        bot.wait_for_line(" runs at ")
+        messenger.write("/start")
+        messenger.wait_for(ANSWER)
+        bot.terminate()
+        assert bot.wait(30) == 0, "runbot does not end with 0 on SIGTERM"
+    say("what needs an extra names it")
+    for command, extra in (("playground", "playground"), ("botemulator", "playground"), ("runbot --reload", "reload")):
+        with project.start("manage.py", *command.split()) as refused, shown_on_failure(refused):
+            assert refused.wait(30) == 1, f"{command} does not end with 1"
+            assert f'pip install "django-vkteams-bot[{extra}]"' in refused.output, f"{command} names no remedy"
+            assert "Traceback" not in refused.output, f"{command} shows a traceback"
+
+
+def try_workers(project: Project, messenger: Messenger) -> None:
+    project.install("postgres", "redis")
+    try:
+        redis = PrivateRedis()
+    except ServiceMissing as missing:
+        if services_required():
+            sys.exit(str(missing))
+        return say(str(missing))
+    with contextlib.closing(redis):
+        project.env["REDIS_URL"] = redis.url
+        say("start a Celery worker and delay a call")
+        queues = "celery,vkteams.reply,vkteams.bulk"
+        worker_command = ("-m", "celery", "-A", "mysite", "worker", "-c", "1", "-Q", queues, "-l", "INFO")
+        with project.start(*worker_command) as worker, shown_on_failure(worker):
+            worker.wait_for_line(r" ready\.$")
+            project.manage("shell", "-c", DELAY)
+            messenger.wait_for("Sent by a worker")
+            worker.terminate()
+            assert worker.wait(30) == 0, "the worker does not end with 0 on SIGTERM"
+        project.env["REDIS_URL"] = None
+    return None
+
+
+def try_playground(project: Project) -> None:
+    project.install("playground")
+    say("open the playground")
+    with project.start("manage.py", "playground", "--port", "0") as playground, shown_on_failure(playground):
+        page = playground.wait_for_line(r"Chat with the bot:  (\S+)").group(1)
+        playground.wait_for_line(" runs at ")
+        for url in (page, f"{page.removesuffix('playground/')}static/vkteams_bot/playground/app.js"):
+            assert fetch(url), f"{url} is empty"
+        playground.terminate()
+        assert playground.wait(30) == 0, "the playground does not end with 0 on SIGTERM"
+
+
+@contextlib.contextmanager
+def shown_on_failure(process: Process) -> Iterator[None]:
+    """An AssertionError tells what the process wrote."""
+    try:
+        yield
+    except AssertionError as error:
+        raise AssertionError(f"{error}\n\n{process}") from None
 
 
 def request(url: str, body: dict[str, str] | None = None) -> Any:
-    data = None if body is None else json.dumps(body).encode()
-    # No proxy of the environment: the emulator is on this machine.
+    return json.loads(fetch(url, None if body is None else json.dumps(body).encode()))
+
+
+def fetch(url: str, data: bytes | None = None) -> bytes:
+    # No proxy of the environment: the server is on this machine.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(urllib.request.Request(url, data, {"Content-Type": "application/json"}), timeout=10) as response:
-        return json.load(response)
+        content: bytes = response.read()
+    return content
 
 
 def run(*command: str | os.PathLike[str], cwd: Path = ROOT, env: dict[str, str | None] | None = None) -> None:

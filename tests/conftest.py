@@ -1,10 +1,12 @@
 """Fixtures of the whole suite: services, processes, the browser."""
 
 import os
+import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from typing import TypeVar
 
+import hypothesis
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
@@ -12,7 +14,15 @@ from tests import services
 from tests.processes import Process
 from tests.services import Postgres, PrivatePostgres, PrivateRedis, ServiceMissing
 
+# Many containers set this. Every process of the tests would compile the package anew: a quarter of its start.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 T = TypeVar("T")
+
+# How long one example takes says how busy the machine is: pytest's own timeout ends what hangs.
+hypothesis.settings.register_profile("any machine", deadline=None)
+hypothesis.settings.load_profile("any machine")
 
 _not_run: set[str] = set()
 _processes = pytest.StashKey[list[Process]]()

@@ -17,7 +17,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, Self
 
@@ -40,8 +40,18 @@ def wait_until(ready: Callable[[], bool], timeout: float, what: str) -> None:
         time.sleep(0.02)
 
 
-def _heed_interrupts() -> None:
+@contextlib.contextmanager
+def _heeding_interrupts() -> Iterator[None]:
+    """A shell that runs the tests in the background has SIGINT ignored, and what is started here would inherit that."""
+    is_main = threading.current_thread() is threading.main_thread()  # no other may set a handler
+    if not is_main or signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        yield
+        return
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 class Process:
@@ -66,18 +76,17 @@ class Process:
             account = {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []}
         self._file = tempfile.TemporaryFile(prefix="vkteams-bot-output-")  # noqa: SIM115  closed in close()
         self._kept_output: str | None = None
-        self._popen = subprocess.Popen(
-            self.args,
-            stdin=subprocess.DEVNULL,
-            stdout=self._file,
-            stderr=subprocess.STDOUT,
-            env={key: value for key, value in merged.items() if value is not None},
-            cwd=cwd,
-            start_new_session=True,
-            # A shell that runs the tests in the background has SIGINT ignored, and children inherit that.
-            preexec_fn=_heed_interrupts,
-            **account,
-        )
+        with _heeding_interrupts():
+            self._popen = subprocess.Popen(
+                self.args,
+                stdin=subprocess.DEVNULL,
+                stdout=self._file,
+                stderr=subprocess.STDOUT,
+                env={key: value for key, value in merged.items() if value is not None},
+                cwd=cwd,
+                start_new_session=True,
+                **account,
+            )
         _reaper.watch(self.pid, abort_signal)
 
     @classmethod
@@ -115,7 +124,7 @@ class Process:
         descriptor = self._file.fileno()
         return os.pread(descriptor, os.fstat(descriptor).st_size, 0).decode(errors="replace")
 
-    def wait_for_line(self, pattern: str, timeout: float = 30) -> re.Match[str]:
+    def wait_for_line(self, pattern: str, timeout: float = 60) -> re.Match[str]:
         """Wait for a whole line in which ``pattern`` is found. Raise AssertionError when it ends or is late."""
         deadline = time.monotonic() + timeout
         while True:
@@ -129,7 +138,7 @@ class Process:
                 raise AssertionError(f"no line within {timeout:g} s that matches {pattern!r}\n{self}")
             time.sleep(0.02)
 
-    def wait(self, timeout: float = 30) -> int:
+    def wait(self, timeout: float = 60) -> int:
         """Wait for its end and return the exit code. Raise AssertionError when it is late."""
         try:
             return self._popen.wait(timeout)

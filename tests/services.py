@@ -58,7 +58,10 @@ class Postgres:
 
 
 class PrivatePostgres(Postgres):
-    """A PostgreSQL server of our own, which can be stopped and started again with its data. fsync stays on."""
+    """A PostgreSQL server of our own, which can be stopped and started again with its data.
+
+    It keeps what it committed when it is stopped, though not when the machine is: it does not wait for the disk.
+    """
 
     def __init__(self) -> None:
         programs = self._programs()
@@ -102,6 +105,7 @@ class PrivatePostgres(Postgres):
             *("-D", self._data, "-p", str(self._port)),
             *("-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="),
             *("-c", "shared_buffers=32MB", "-c", "max_connections=100"),
+            *("-c", "fsync=off", "-c", "full_page_writes=off"),
             cwd=self._directory,
             user=self._user,
             abort_signal=signal.SIGQUIT,

@@ -100,7 +100,7 @@ def test_closing_ends_children_too():
         child = int(process.wait_for_line(r"^child (\d+)$").group(1))
 
     assert process.returncode == -signal.SIGTERM
-    wait_until(lambda: not alive(child), 5, "the child ends")
+    wait_until(lambda: not alive(child), 60, "the child ends")
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGKILL])
@@ -120,7 +120,7 @@ def test_nothing_stays_behind_when_the_test_run_is_killed(start, signum):
     run.send(signum)
     run.wait()
 
-    wait_until(lambda: not alive(int(pid)) and not Path(directory).exists(), 15, "process and directory are gone")
+    wait_until(lambda: not alive(int(pid)) and not Path(directory).exists(), 60, "process and directory are gone")
 
 
 def test_two_free_ports_differ():

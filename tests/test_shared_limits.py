@@ -8,6 +8,7 @@ from django.core.checks import run_checks
 from django.test import override_settings
 from django_redis import get_redis_connection  # type: ignore[import-untyped]
 
+from vkteams_bot.exceptions import RateLimited
 from vkteams_bot.limits import LocalLimiter
 from vkteams_bot.limits.shared import SharedLimiter
 from vkteams_bot.registry import Bots
@@ -48,6 +49,17 @@ def test_a_cache_of_django_redis_is_where_all_processes_count(use, bot, redis_ur
     assert one.limiter.reserve("a") == 0
     assert other.limiter.reserve("a") == pytest.approx(1000, rel=0.01)
     assert other.limiter.reserve(None) == pytest.approx(100, rel=0.1)
+
+
+@pytest.mark.redis
+def test_pause_that_another_process_was_told_raises_beyond_the_setting(use, bot, redis_url):
+    """Nothing is sent: there is no server at the address."""
+    impatient = bot | {"MAX_RETRY_AFTER": 5}
+    told, other = (use({"default": redis_cache(redis_url)}, {"default": impatient})["default"] for _ in range(2))
+    told.limiter.pause(20)
+    with pytest.raises(RateLimited) as caught:
+        other.send_text("a", "hello").send()
+    assert caught.value.retry_after == pytest.approx(20, abs=2)
 
 
 @pytest.mark.redis

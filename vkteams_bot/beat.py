@@ -10,11 +10,11 @@ from celery.schedules import crontab
 from vkteams_bot import notify
 from vkteams_bot.conf import conf
 
-SWEEP_SECONDS = 5.0
+SWEEP_SECONDS = 2.0
 
 
 def beat_schedule() -> dict[str, dict[str, Any]]:
-    """Entries for `app.conf.beat_schedule`: sweeping every 5 s, pruning daily at 4:20 of Celery's time zone."""
+    """Entries for `app.conf.beat_schedule`: sweeping every 2 s, pruning daily at 4:20 of Celery's time zone."""
     return {
         notify.SWEEP: {
             "task": notify.SWEEP,

@@ -7,13 +7,17 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.core.cache import caches
-from django.core.checks import CheckMessage, Error, Warning, register
-from django.db import connection
+from django.core.checks import CheckMessage, Error, Info, Tags, Warning, register
+from django.db import DEFAULT_DB_ALIAS, connection
+from django.db import Error as DatabaseFailure
+from django.utils import timezone
 from django.utils.module_loading import import_string
 
 from vkteams_bot.conf import conf, problems
 from vkteams_bot.discovery import build_dispatcher, discover_routers
 from vkteams_bot.exceptions import ConfigurationError
+from vkteams_bot.notify import has_broker
+from vkteams_bot.worker.duty import duties
 
 TAG = "vkteams_bot"
 VENDORS = ("postgresql", "sqlite")
@@ -22,13 +26,13 @@ DJANGO_REDIS_CACHE = "django.core.cache.backends.redis.RedisCache"
 
 @register(TAG)
 def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    found: list[CheckMessage] = [Error(problem, hint=hint, id="vkteams_bot.E001") for problem, hint in problems()]
+    messages: list[CheckMessage] = [Error(problem, hint=hint, id="vkteams_bot.E001") for problem, hint in problems()]
     try:
         import_string(conf.fsm_storage)
     except ImportError as error:
         hint = 'Use "vkteams_bot.fsm.storages.OrmStorage" (the default), CacheStorage or MemoryStorage.'
-        found.append(Error(f"FSM_STORAGE cannot be imported: {error}", hint=hint, id="vkteams_bot.E002"))
-    return found
+        messages.append(Error(f"FSM_STORAGE cannot be imported: {error}", hint=hint, id="vkteams_bot.E002"))
+    return messages
 
 
 @register(TAG)
@@ -50,6 +54,37 @@ def check_database(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
         return []
     hint = "Use PostgreSQL (or SQLite for development)."
     return [Error(f"vkteams_bot does not run on {connection.vendor}.", hint=hint, id="vkteams_bot.E004")]
+
+
+@register(TAG)
+def check_delivery(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    if conf.delivery != "workers" or has_broker():
+        return []
+    problem = 'DELIVERY is "workers", but Celery has no broker: delayed calls and broadcasts would stay where they are.'
+    hint = 'Give Celery a broker (CELERY_BROKER_URL), or let runbot deliver: DELIVERY = "auto".'
+    return [Warning(problem, hint=hint, id="vkteams_bot.W003")]
+
+
+@register(Tags.database)
+def check_who_delivers(
+    app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **kwargs: Any
+) -> list[CheckMessage]:
+    """For `manage.py check --database default`."""
+    if DEFAULT_DB_ALIAS not in (databases or ()):
+        return []
+    try:
+        found = list(duties(timezone.now()))
+    except DatabaseFailure:
+        return []  # not migrated yet, or away: others say so
+    messages: list[CheckMessage] = []
+    for duty in found:
+        text = f"{duty.account}: {duty}"
+        if duty.is_neglected:
+            hint = "Start runbot or a Celery worker with beat. What no bot may send: move or drop it on the bot's page."
+            messages.append(Warning(text, hint=hint, id="vkteams_bot.W004"))
+        else:
+            messages.append(Info(text, id="vkteams_bot.I001"))
+    return messages
 
 
 @register(TAG)

@@ -46,6 +46,7 @@ BOT_KEYS: dict[str, Key] = {
     "PROXY": Key(None, (str, type(None))),
     "VERIFY": Key(True, (bool, str, os.PathLike, ssl.SSLContext)),
     "RETRIES": Key(3, (int,), least=0),
+    "MAX_RETRY_AFTER": Key(30, NUMBER, least=0),
 }
 
 KEYS: dict[str, Key] = {
@@ -60,7 +61,13 @@ KEYS: dict[str, Key] = {
     "RATE_LIMIT_CACHE": Key("default", (str,)),
     "REPLY_QUEUE": Key("vkteams.reply", (str,)),
     "BULK_QUEUE": Key("vkteams.bulk", (str,)),
+    "DELIVERY": Key("auto", (str,), choices=("auto", "runbot", "workers")),
     "ON_UNKNOWN": Key("hold", (str,), choices=("hold", "resend")),
+    "RETRY_ATTEMPTS": Key(5, (int,), least=1),
+    "RETRY_SECONDS": Key(24 * 3600, NUMBER, least=0),
+    "REPLY_RETRY_SECONDS": Key(3600, NUMBER, least=0),
+    "LEASE_SECONDS": Key(8, NUMBER, least=0.5),
+    "CLAIM_SECONDS": Key(30, NUMBER, least=0.5),
     "LOG_MESSAGES": Key(True, (bool,)),
     "KEEP_UPDATES_DAYS": Key(7, (*NUMBER, type(None)), least=0),
     "KEEP_MESSAGES_DAYS": Key(None, (*NUMBER, type(None)), least=0),
@@ -82,6 +89,7 @@ class BotConfig:
     proxy: str | None
     verify: Verify
     retries: int
+    max_retry_after: float
 
 
 class Configuration:
@@ -97,73 +105,86 @@ class Configuration:
     rate_limit_cache: str
     reply_queue: str
     bulk_queue: str
+    delivery: str
     on_unknown: str
+    retry_attempts: int
+    retry_seconds: float
+    reply_retry_seconds: float
+    lease_seconds: float
+    claim_seconds: float
     log_messages: bool
     keep_updates_days: float | None
     keep_messages_days: float | None
+
+    def __init__(self) -> None:
+        self._forced: dict[str, Any] = {}
 
     def __getattr__(self, name: str) -> Any:
         key = KEYS.get(name.upper())
         if key is None or name != name.lower():
             raise AttributeError(name)
-        return _given().get(name.upper(), key.default)
+        return self._forced[name] if name in self._forced else _settings().get(name.upper(), key.default)
+
+    def force(self, **values: Any) -> None:
+        """From now on these hold in this process, whatever the settings say."""
+        self._forced |= values
 
     @property
     def aliases(self) -> list[str]:
-        bots = _given().get("BOTS")
+        bots = _settings().get("BOTS")
         return list(bots) if isinstance(bots, Mapping) else []
 
     def bot(self, alias: str) -> BotConfig:
         """Raises ConfigurationError for an alias or a key that is not there."""
-        bots = _given().get("BOTS") or {}
+        bots = _settings().get("BOTS") or {}
         if alias not in bots:
             known = ", ".join(sorted(bots)) or "none"
             raise ConfigurationError(f'{SETTING}["BOTS"] has no bot {alias!r} (there are: {known})')
         problems = list(_problems_of(bots[alias], BOT_KEYS, f'{SETTING}["BOTS"]["{alias}"]'))
         if problems:
             raise ConfigurationError("; ".join(f"{problem} {hint}" for problem, hint in problems))
-        given = bots[alias]
-        return BotConfig(**{name.lower(): given.get(name, key.default) for name, key in BOT_KEYS.items()})
+        options = bots[alias]
+        return BotConfig(**{name.lower(): options.get(name, key.default) for name, key in BOT_KEYS.items()})
 
 
-def _given() -> Mapping[str, Any]:
-    given = getattr(django_settings, SETTING, None)
-    return given if isinstance(given, Mapping) else {}
+def _settings() -> Mapping[str, Any]:
+    values = getattr(django_settings, SETTING, None)
+    return values if isinstance(values, Mapping) else {}
 
 
 def problems() -> Iterator[tuple[str, str]]:
     """What is wrong with the settings: a sentence and a hint for each."""
-    given = getattr(django_settings, SETTING, None)
-    if given is None:
+    values = getattr(django_settings, SETTING, None)
+    if values is None:
         yield (
             f"The setting {SETTING} is missing.",
             'Add VKTEAMS_BOT = {"BOTS": {"default": {"TOKEN": …, "API_URL": …}}}.',
         )
         return
-    if not isinstance(given, Mapping):
-        yield f"{SETTING} must be a dict, not {type(given).__name__}.", "See the settings table in the README."
+    if not isinstance(values, Mapping):
+        yield f"{SETTING} must be a dict, not {type(values).__name__}.", "See the settings table in the README."
         return
-    yield from _problems_of(given, KEYS, SETTING)
-    bots = given.get("BOTS")
+    yield from _problems_of(values, KEYS, SETTING)
+    bots = values.get("BOTS")
     if isinstance(bots, Mapping):
         for alias, bot in bots.items():
             yield from _problems_of(bot, BOT_KEYS, f'{SETTING}["BOTS"]["{alias}"]')
 
 
-def _problems_of(given: Any, keys: Mapping[str, Key], place: str) -> Iterator[tuple[str, str]]:
-    if not isinstance(given, Mapping):
-        yield f"{place} must be a dict, not {type(given).__name__}.", "See the settings table in the README."
+def _problems_of(values: Any, keys: Mapping[str, Key], place: str) -> Iterator[tuple[str, str]]:
+    if not isinstance(values, Mapping):
+        yield f"{place} must be a dict, not {type(values).__name__}.", "See the settings table in the README."
         return
-    for name in given:
+    for name in values:
         if name not in keys:
             close = get_close_matches(str(name), keys, n=1)
             yield f"{place} has an unknown key {name!r}.", f"Did you mean {close[0]!r}?" if close else "Remove it."
     for name, key in keys.items():
-        if name not in given:
+        if name not in values:
             if key.default is REQUIRED:
                 yield f"{place} lacks {name!r}.", f"Add {name!r}."
             continue
-        yield from _problems_of_value(given[name], key, f'{place}["{name}"]')
+        yield from _problems_of_value(values[name], key, f'{place}["{name}"]')
 
 
 def _problems_of_value(value: Any, key: Key, place: str) -> Iterator[tuple[str, str]]:

@@ -20,7 +20,7 @@ D = TypeVar("D", bound=Dispatcher)
 
 def discover_routers() -> list[Router]:
     """The routers of all apps, in the order of INSTALLED_APPS. Raises ConfigurationError, or what a module raises."""
-    found: list[Router] = []
+    routers: list[Router] = []
     for config in apps.get_app_configs():
         name = f"{config.name}.{conf.handlers_module}"
         if config.name == OWN_APP or find_spec(name) is None:
@@ -29,9 +29,9 @@ def discover_routers() -> list[Router]:
         router = getattr(module, "router", None)
         if not isinstance(router, Router):
             raise ConfigurationError(f"{name} has no `router = Router()`; its handlers would never be called")
-        if router not in found:
-            found.append(router)
-    return found
+        if router not in routers:
+            routers.append(router)
+    return routers
 
 
 def build_dispatcher() -> Dispatcher:

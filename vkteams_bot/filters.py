@@ -1,55 +1,6 @@
 """The filters, for `from vkteams_bot.filters import Command`."""
 
-from vkteams_bot.routing.filters import (
-    AudioFilter,
-    BaseFilter,
-    CallbackData,
-    CallbackDataRegexpFilter,
-    ChatTypeFilter,
-    Command,
-    CommandObject,
-    ExceptionTypeFilter,
-    FileFilter,
-    ForwardFilter,
-    HasPerm,
-    ImageFilter,
-    IsLinked,
-    IsStaff,
-    MentionFilter,
-    RegexpFilter,
-    RegexpPartsFilter,
-    ReplyFilter,
-    SenderFilter,
-    StateFilter,
-    StickerFilter,
-    URLFilter,
-    VideoFilter,
-    VoiceFilter,
-)
+from vkteams_bot.routing import filters as _filters
+from vkteams_bot.routing.filters import *  # noqa: F403
 
-__all__ = [
-    "AudioFilter",
-    "BaseFilter",
-    "CallbackData",
-    "CallbackDataRegexpFilter",
-    "ChatTypeFilter",
-    "Command",
-    "CommandObject",
-    "ExceptionTypeFilter",
-    "FileFilter",
-    "ForwardFilter",
-    "HasPerm",
-    "ImageFilter",
-    "IsLinked",
-    "IsStaff",
-    "MentionFilter",
-    "RegexpFilter",
-    "RegexpPartsFilter",
-    "ReplyFilter",
-    "SenderFilter",
-    "StateFilter",
-    "StickerFilter",
-    "URLFilter",
-    "VideoFilter",
-    "VoiceFilter",
-]
+__all__ = _filters.__all__

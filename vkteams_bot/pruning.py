@@ -17,10 +17,12 @@ from vkteams_bot.models import ChatMessage, Conversation, OutgoingCall, Update
 BATCH = 1_000
 
 Report = Callable[[str, int, float], None]
+Window = tuple[Any, Any]
+"""The first and the last key of a batch."""
 
 
 def silent(table: str, deleted: int, share: float) -> None:
-    """Reports to nobody."""
+    """A report to nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,46 +62,50 @@ class Pruning:
         moment = self.ages.calls
         if moment is None:
             return
-        for window, share in self._windows(OutgoingCall, "created_at", moment):
-            self._delete("calls", OutgoingCall.objects.filter(window).older_than(moment, failed=self.failed))
+        for keys, share in self._windows(OutgoingCall, "created_at", moment):
+            rows = OutgoingCall.objects.filter(pk__range=keys)
+            old = rows.older_than(moment, failed=self.failed).values("pk")
+            # It joins broadcasts, so it becomes a subquery; the range outside of it keeps that from reading all rows.
+            self._delete("calls", rows.filter(pk__in=old))
             self._tell("calls", share)
 
     def _updates(self) -> None:
-        """With their finished calls; a call that still needs a decision stays, without its update."""
+        """Deletes updates with their finished calls; a call that still needs a decision stays, without its update."""
         moment = self.ages.updates
         if moment is None:
             return
-        for window, share in self._windows(Update, "created_at", moment):
-            old = Update.objects.filter(window).older_than(moment, failed=self.failed)
-            keys = list(old.values_list("pk", flat=True))
-            replies = OutgoingCall.objects.filter(update__in=keys)
+        for keys, share in self._windows(Update, "created_at", moment):
+            updates = Update.objects.filter(pk__range=keys)
+            old = list(updates.older_than(moment, failed=self.failed).values_list("pk", flat=True))
+            # The range beside the keys: many keys alone make PostgreSQL read the whole of a small table.
+            replies = OutgoingCall.objects.filter(update__gte=keys[0], update__lte=keys[1], update__in=old)
             with transaction.atomic():
                 # A dry run has counted the old calls already.
                 of_old = Q() if not self.dry_run or self.ages.calls is None else Q(created_at__gte=self.ages.calls)
                 self._delete("calls", replies.finished(failed=self.failed).filter(of_old))
                 if not self.dry_run:
                     replies.update(update=None)
-                self._delete("updates", Update.objects.filter(pk__in=keys).older_than(moment, failed=self.failed))
+                self._delete("updates", updates.filter(pk__in=old).older_than(moment, failed=self.failed))
             self._tell("updates", share)
 
     def _messages(self) -> None:
         moment = self.ages.messages
         if moment is None:
             return
-        for window, share in self._windows(ChatMessage, "sent_at", moment):
-            self._delete("messages", ChatMessage.objects.filter(window).older_than(moment))
+        for keys, share in self._windows(ChatMessage, "sent_at", moment):
+            self._delete("messages", ChatMessage.objects.filter(pk__range=keys).older_than(moment))
             self._tell("messages", share)
 
     def _conversations(self) -> None:
-        """They do not age in the order of their keys, so all of them are looked at."""
+        """Looks at all of them: conversations do not age in the order of their keys."""
         moment = self.ages.updates
         if moment is None:
             return
-        for window, share in self._windows(Conversation, "updated_at", None):
-            self._delete("conversations", Conversation.objects.filter(window).over_since(moment))
+        for keys, share in self._windows(Conversation, "updated_at", None):
+            self._delete("conversations", Conversation.objects.filter(pk__range=keys).over_since(moment))
             self._tell("conversations", share)
 
-    def _windows(self, model: type[Model], moment_field: str, until: datetime | None) -> Iterator[tuple[Q, float]]:
+    def _windows(self, model: type[Model], moment_field: str, until: datetime | None) -> Iterator[tuple[Window, float]]:
         """Ranges of keys, `batch` rows each, to the first without a row older than `until`; how far that is."""
         rows = model._default_manager.order_by("pk").values_list("pk", moment_field)
         after = Q()
@@ -111,11 +117,11 @@ class Pruning:
             first = first or page[0][1]
             span = (until - first).total_seconds() if until is not None else 0.0
             share = (page[-1][1] - first).total_seconds() / span if span > 0 else 0.0
-            yield Q(pk__gte=page[0][0], pk__lte=page[-1][0]), min(max(share, 0.0), 1.0)
+            yield (page[0][0], page[-1][0]), min(max(share, 0.0), 1.0)
             after = Q(pk__gt=page[-1][0])
 
     def _delete(self, table: str, rows: QuerySet[Any]) -> None:
-        """In one statement, without loading rows."""
+        """Deletes rows by one statement, without loading them; a dry run counts them."""
         # None for a queryset that is known to be empty.
         self.deleted[table] += rows.count() if self.dry_run else rows._raw_delete(DEFAULT_DB_ALIAS) or 0
 
@@ -124,5 +130,5 @@ class Pruning:
 
 
 def before(days: float | None) -> datetime | None:
-    """The moment so many days ago; None = never."""
+    """The moment that was `days` days ago; None = never."""
     return None if days is None else timezone.now() - timedelta(days=days)

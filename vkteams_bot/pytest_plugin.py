@@ -40,8 +40,8 @@ def chat(request: pytest.FixtureRequest, db: None) -> Iterator[Any]:
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> object | None:
     """Run a coroutine that uses `chat` so that it sees the transaction of the fixture `db`."""
-    found = type(pyfuncitem.funcargs.get("chat")).__module__
-    if not found.startswith("vkteams_bot.testing") or not inspect.iscoroutinefunction(pyfuncitem.obj):
+    module = type(pyfuncitem.funcargs.get("chat")).__module__
+    if not module.startswith("vkteams_bot.testing") or not inspect.iscoroutinefunction(pyfuncitem.obj):
         return None
     if any(pyfuncitem.get_closest_marker(name) for name in FOREIGN_MARKERS):
         return None
@@ -51,7 +51,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> object | None:
 
 
 def pytest_assertrepr_compare(config: pytest.Config, op: str, left: object, right: object) -> list[str] | None:
-    transcript: Any = next((found for side in (left, right) if (found := getattr(side, "transcript", None))), None)
+    transcript: Any = getattr(left, "transcript", None) or getattr(right, "transcript", None)
     if transcript is None or not (isinstance(left, str) or isinstance(right, str)):
         return None
     values, lines = [repr(left), repr(right)], transcript()

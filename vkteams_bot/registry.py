@@ -31,14 +31,14 @@ class Bots:
     def __getitem__(self, alias: str) -> Bot:
         """Raises ConfigurationError for an alias that the settings do not have."""
         config = conf.bot(alias)
-        given = self._overrides.get(alias, {})
-        if given:
-            config = replace(config, **{name: given[name] for name in given.keys() & _FIELDS})
+        overrides = self._overrides.get(alias, {})
+        if overrides:
+            config = replace(config, **{name: overrides[name] for name in overrides.keys() & _FIELDS})
         with self._lock:
             made = self._made.get(alias)
             if made is None or made[0] != config:
-                more = {name: given[name] for name in given.keys() - _FIELDS}
-                if not given:  # a bot that this process points elsewhere shares its limit with nobody
+                more = {name: overrides[name] for name in overrides.keys() - _FIELDS}
+                if not overrides:  # a bot that this process points elsewhere shares its limit with nobody
                     more["limiter"] = shared_limiter(alias, config)
                 made = (config, Bot(alias=alias, **{name: getattr(config, name) for name in _FIELDS}, **more))
                 made[1].sent_hook = self._sent_hook

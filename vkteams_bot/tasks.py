@@ -6,14 +6,16 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-from celery import shared_task, signals
+from celery import Task, shared_task, signals
 from django.db import Error, connections
 
 from vkteams_bot import notify, worker
 from vkteams_bot.broadcasts import expansion
 from vkteams_bot.conf import conf
 from vkteams_bot.pruning import Ages, Pruning, before
-from vkteams_bot.stores.threads import is_connection_loss
+from vkteams_bot.stores.outages import is_outage
+from vkteams_bot.worker.heartbeats import heartbeat
+from vkteams_bot.worker.sweeping import notify_of
 
 logger = logging.getLogger("vkteams_bot.worker")
 _stopping = threading.Event()
@@ -25,42 +27,63 @@ def stop_claiming(**_: Any) -> None:
     _stopping.set()
 
 
+@signals.worker_shutdown.connect
+def say_farewell(sender: Any, **_: Any) -> None:
+    """Polling processes take the work back at once."""
+    with left_to_the_next_sweep():
+        heartbeat.end(sender.hostname)
+
+
 @contextlib.contextmanager
 def left_to_the_next_sweep() -> Iterator[None]:
     """A lost database ends the task with a line, not with a traceback every few seconds."""
     try:
         yield
     except Error as error:
-        if not is_connection_loss(error):
+        if not is_outage(error):
             raise
         logger.warning("the database is away, the next sweep goes on: %s", error)
         connections.close_all()
 
 
-@shared_task(name=notify.DELIVER, ignore_result=True, acks_late=True)
-def deliver(account_id: int, bulk: bool) -> None:
+def _beat(task: Task[Any, Any]) -> None:
+    """Not for a task that is called as a function, or eagerly by whoever sends it."""
+    if not task.request.called_directly and not task.request.is_eager and task.request.hostname:
+        heartbeat.beat(task.request.hostname)
+
+
+@shared_task(name=notify.DELIVER, ignore_result=True, acks_late=True, bind=True)
+def deliver(self: Task[Any, Any], account_id: int, bulk: bool) -> None:
     """Send what is due for an account."""
+
+    def is_stopping() -> bool:
+        _beat(self)  # while it runs, too: a worker of one slot sweeps only between its runs
+        return _stopping.is_set()
+
     with left_to_the_next_sweep():
-        if worker.deliver(account_id, bulk=bulk, stop=_stopping.is_set):
+        _beat(self)
+        if worker.deliver(account_id, bulk=bulk, stop=is_stopping):
             notify.delivery(account_id, bulk=bulk)()
 
 
-@shared_task(name=notify.PREPARE, ignore_result=True, acks_late=True)
-def prepare_broadcast(broadcast_id: int) -> None:
+@shared_task(name=notify.PREPARE, ignore_result=True, acks_late=True, bind=True)
+def prepare_broadcast(self: Task[Any, Any], broadcast_id: int) -> None:
     """Write the recipients of a broadcast."""
     with left_to_the_next_sweep():
-        expansion.prepare(broadcast_id)
+        expansion.prepare(broadcast_id, report=lambda _written: _beat(self))
 
 
-@shared_task(name=notify.SWEEP, ignore_result=True)
-def sweep() -> None:
+@shared_task(name=notify.SWEEP, ignore_result=True, bind=True)
+def sweep(self: Task[Any, Any]) -> None:
     """Find what nobody was told of. Every few seconds, by beat."""
     with left_to_the_next_sweep():
-        worker.sweep()
+        _beat(self)
+        notify_of(worker.sweep())
 
 
-@shared_task(name=notify.PRUNE, ignore_result=True)
-def prune() -> None:
+@shared_task(name=notify.PRUNE, ignore_result=True, bind=True)
+def prune(self: Task[Any, Any]) -> None:
     """Delete what is old. Daily, by beat."""
     updates, messages = before(conf.keep_updates_days), before(conf.keep_messages_days)
-    Pruning(Ages(updates=updates, calls=updates, messages=messages)).run()
+    ages = Ages(updates=updates, calls=updates, messages=messages)
+    Pruning(ages, lambda _table, _deleted, _share: _beat(self)).run()

@@ -7,7 +7,7 @@ from types import ModuleType
 from typing import Any, BinaryIO
 
 from vkteams_bot.api.files import InputFile, Source
-from vkteams_bot.api.uploads import fetched_sync
+from vkteams_bot.api.remote_files import fetched_sync
 from vkteams_bot.exceptions import ConfigurationError, InvalidCall
 
 SAMPLES_PER_SECOND = 48_000
@@ -49,15 +49,15 @@ def _library() -> ModuleType:
 
 
 def _convert(av: Any, file: BinaryIO, converted: BinaryIO) -> None:
-    with av.open(file, options=OPENING) as given, av.open(converted, "w", format="ogg") as made:
-        if not given.streams.audio:
+    with av.open(file, options=OPENING) as source, av.open(converted, "w", format="ogg") as voice:
+        if not source.streams.audio:
             raise InvalidCall("the file has no sound")
-        track = made.add_stream("libopus", rate=SAMPLES_PER_SECOND, layout="mono")
+        track = voice.add_stream("libopus", rate=SAMPLES_PER_SECOND, layout="mono")
         track.bit_rate = BITS_PER_SECOND
         resampler = av.AudioResampler(format="s16", layout="mono", rate=SAMPLES_PER_SECOND)
-        for frame in given.decode(audio=0):
+        for frame in source.decode(audio=0):
             for resampled in resampler.resample(frame):
-                made.mux(track.encode(resampled))
+                voice.mux(track.encode(resampled))
         for resampled in resampler.resample(None):  # what it has kept back
-            made.mux(track.encode(resampled))
-        made.mux(track.encode(None))
+            voice.mux(track.encode(resampled))
+        voice.mux(track.encode(None))

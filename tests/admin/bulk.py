@@ -19,7 +19,7 @@ CALL_STATUSES = ("failed", "unknown", "queued", "sending", "dropped")
 
 
 def fill(count: int) -> None:
-    """`count` updates, calls and messages, a tenth as many conversations."""
+    """`count` updates, calls and messages, half as many conversations."""
     now = timezone.now()
     first, _second = (BotAccount.objects.create(alias=name, user_id=name) for name in ("first", "second"))
     Contact.objects.bulk_create(
@@ -79,8 +79,9 @@ def _statements(count: int) -> list[str]:
         "INSERT INTO vkteams_bot_update (account_id, event_id, type, chat_id, user_id, payload, status, attempts, "
         f"handler, error, created_at, done_at) {numbers} SELECT {which_account}, i, 'newMessage', {chat}, {person}, "
         f"{payload}, {status}, 0, '', CASE WHEN {rare} THEN 'KeyError' ELSE '' END, {moment}, {moment} FROM n",
-        "INSERT INTO vkteams_bot_outgoingcall (id, account_id, update_id, method, chat_id, params, status, error, "
-        f"msg_id, created_at) {numbers} SELECT {uuid}, {which_account}, {first_update} + i - 1, 'messages/sendText', "
+        "INSERT INTO vkteams_bot_outgoingcall (id, account_id, update_id, origin, priority, claimed_by, attempts, "
+        f"method, chat_id, params, status, error, msg_id, created_at) {numbers} SELECT {uuid}, {which_account}, "
+        f"{first_update} + i - 1, 'reply', 0, '', 0, 'messages/sendText', "
         f"{chat}, {answer}, {call_status}, '', '', {moment} FROM n",
         "INSERT INTO vkteams_bot_chatmessage (chat_id, msg_id, direction, contact_id, text, sent_at, deleted_at) "
         f"{numbers} SELECT {chat_key}, CAST(i AS varchar(64)), {direction}, {contact_key}, "
@@ -88,7 +89,7 @@ def _statements(count: int) -> list[str]:
         "INSERT INTO vkteams_bot_conversation (account_id, chat_id, user_id, state, data, version, expires_at, "
         f"updated_at) {numbers} SELECT {which_account}, 'c' || i, "
         f"CASE WHEN {rare} THEN 'quiet@corp.example' ELSE 'c' || i END, CASE WHEN {rare} THEN 'Form:rare' END, "
-        f"CAST('{{}}' AS {json}), 1, CASE WHEN {rare} THEN {moment} END, {moment} FROM n WHERE i <= {count // 10}",
+        f"CAST('{{}}' AS {json}), 1, CASE WHEN {rare} THEN {moment} END, {moment} FROM n WHERE i <= {count // 2}",
     ]
 
 

@@ -16,7 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from tests.admin.conftest import APP, HOSTILE, World
-from vkteams_bot.admin import ContactAdmin
+from vkteams_bot.admin import BotAccountAdmin, ContactAdmin
 from vkteams_bot.models import BotAccount, Chat, ChatMessage, Contact, Conversation, OutgoingCall, Update
 
 pytestmark = [pytest.mark.orm, pytest.mark.django_db]
@@ -129,6 +129,32 @@ def test_calls_are_filtered_by_status(admin_client: Client, world: World, status
         assert (f"/outgoingcall/{row.pk}/change/" in page) == (each == status)
 
 
+def _cells(client: Client, call: OutgoingCall) -> dict[str, str]:
+    """What the page of a call shows, as text by field; "list:…" for the columns of the list."""
+    page = text(client, f"/outgoingcall/{call.pk}/change/")
+    fields = re.findall(r'class="form-row field-(\w+)".*?<div class="readonly">(.*?)</div>', page, re.DOTALL)
+    columns = re.findall(r'<t[dh] class="field-(\w+)[^>]*>(.*?)</t[dh]>', text(client, "/outgoingcall/"), re.DOTALL)
+    cells = dict(fields) | {f"list:{name}": value for name, value in columns}
+    return {name: re.sub("<[^>]*>", "", value).strip() for name, value in cells.items()}
+
+
+def test_a_call_that_was_put_back_shows_its_tries_and_took_nothing_yet(admin_client: Client, world: World) -> None:
+    """It showed how long its failed try took."""
+    now = timezone.now()
+    due_at = now + timedelta(minutes=2, seconds=30)
+    call = world.call(status="queued", attempts=3, due_at=due_at, created_at=now - timedelta(hours=1), finished_at=now)
+    cells = _cells(admin_client, call)
+    assert (cells["attempts"], cells["next_try"], cells["took"]) == ("3", "in 3 minutes", "–")
+    assert (cells["list:attempts"], cells["list:next_try"]) == ("3", "in 3 minutes")
+    OutgoingCall.objects.update(due_at=None)
+    assert _cells(admin_client, call)["next_try"] == "at once"
+    OutgoingCall.objects.update(status="sending")
+    assert (cells := _cells(admin_client, call))["took"] == cells["next_try"] == "–"
+    OutgoingCall.objects.update(status="sent", due_at=due_at)
+    cells = _cells(admin_client, call)
+    assert (cells["attempts"], cells["next_try"], cells["took"]) == ("3", "–", "1:00:00")
+
+
 def test_a_bot_shows_who_polls_it_and_what_needs_somebody(admin_client: Client, world: World) -> None:
     for status in ("failed", "failed", "done", "pending"):
         world.update(status=status)
@@ -143,7 +169,7 @@ def test_a_bot_shows_who_polls_it_and_what_needs_somebody(admin_client: Client, 
         assert f'{APP}/update/?status=failed&amp;account={key}">failed updates: 2' in page
         assert "waiting updates: 1" in page
         assert "unknown calls: 1" in page
-        assert "refused calls" not in page
+        assert "failed calls" not in page
 
 
 def test_a_bot_that_fails_says_so(admin_client: Client, world: World) -> None:
@@ -162,7 +188,7 @@ def test_a_bot_that_fails_says_so(admin_client: Client, world: World) -> None:
 def test_counts_of_a_bot_are_its_own_and_capped(
     admin_client: Client, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vkteams_bot.admin.accounts.COUNTED", 2)
+    monkeypatch.setattr(BotAccountAdmin, "most_counted", 2)
     other = BotAccount.objects.create(alias="other", user_id="2")
     for _ in range(4):
         world.update(status="failed")

@@ -221,13 +221,14 @@ def test_big_answer_is_read(server, bot, face):
     assert len(get_me(bot, face).about) == 5_000_000
 
 
-def test_huge_answer_is_given_up(server, bot, face, monkeypatch):
-    monkeypatch.setattr("vkteams_bot.api.bot.LONGEST_ANSWER", 1_000_000)
+def test_huge_answer_is_given_up(server, face):
+    bot = Bot(TOKEN, server.url, timeout=10, max_answer_bytes=1_000_000)
     server.answer = padded(5_000_000)
     with pytest.raises(OutcomeUnknown, match="longer than 1000000 bytes"):
         get_me(bot, face)
     server.answer = answer(userId="2")
     assert get_me(bot, face).user_id == "2"
+    bot.close()
 
 
 # How it is made.

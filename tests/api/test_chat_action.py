@@ -35,8 +35,7 @@ class Watched(FakeTransport):
 
 
 @pytest.fixture
-def transport(monkeypatch):
-    monkeypatch.setattr(chat_action, "REPEAT_SECONDS", 0.01)
+def transport():
     return Watched(answer())
 
 
@@ -44,12 +43,12 @@ def show(bot, transport, face, number=3):
     """Shows "typing" until there were so many requests, then closes the bot."""
 
     async def main():
-        async with bot, bot.typing("c"):
+        async with bot, bot.typing("c", interval=0.01):
             await asyncio.to_thread(transport.wait_for, number)
 
     if face == "async":
         return asyncio.run(main())
-    with bot.typing("c"):
+    with bot.typing("c", interval=0.01):
         transport.wait_for(number)
     for thread in threading.enumerate():
         if thread.name == "typing in c":

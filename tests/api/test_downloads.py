@@ -24,7 +24,8 @@ from tests.emulator.serving import ALICE, served
 from vkteams_bot.api import Bot, CallNeverSent, InputFile
 from vkteams_bot.api.filenames import LONGEST_BYTES, name_in_header, numbered, safe_name
 from vkteams_bot.api.requests import RequestFactory
-from vkteams_bot.api.types import FileInfo, FilePayload, StickerPayload, VoicePayload, decode_event
+from vkteams_bot.api.types import FileInfo, FilePayload, StickerPayload, VoicePayload
+from vkteams_bot.api.types.events import decode_event
 from vkteams_bot.exceptions import DownloadFailed, FileTooLarge, InvalidCall, NotFound, RoutingError
 from vkteams_bot.routing.replies import replies_of
 
@@ -340,6 +341,40 @@ def test_failure_is_named_and_leaves_nothing(server, face, tmp_path, behave, rea
     assert left_in(tmp_path) == []
     assert str(raised.value).startswith(("127.0.0.1: ", "the "))
     assert "Z1" not in str(raised.value)
+
+
+class Unread(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """The body of an answer, which keeps its connection until it is closed."""
+
+    closed = False
+
+    def __iter__(self):
+        raise AssertionError("nobody reads it")
+
+    def __aiter__(self):
+        raise AssertionError("nobody reads it")
+
+    def close(self):
+        self.closed = True
+
+    async def aclose(self):
+        self.closed = True
+
+
+def test_answer_that_is_no_file_gives_its_connection_back(face):
+    class Missing(httpx.AsyncBaseTransport, httpx.BaseTransport):
+        def handle_request(self, request):
+            bodies.append(Unread())
+            return httpx.Response(404, stream=bodies[-1])
+
+        async def handle_async_request(self, request):
+            return self.handle_request(request)
+
+    bodies: list[Unread] = []
+    file = FileInfo(size=1, filename="a", url="https://files.example.ru/a")
+    with pytest.raises(DownloadFailed, match="HTTP 404"):
+        run(bot_over(Missing()), face, file)
+    assert [body.closed for body in bodies] == [True, True]
 
 
 def test_server_that_is_not_there_is_named(face, tmp_path):

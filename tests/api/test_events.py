@@ -31,9 +31,8 @@ from vkteams_bot.api.types import (
     UnknownPart,
     UnpinnedMessage,
     User,
-    decode_event,
 )
-from vkteams_bot.api.types.events import PAYLOADS
+from vkteams_bot.api.types.events import PAYLOADS, decode_event
 from vkteams_bot.exceptions import InvalidCall
 from vkteams_bot.keyboards import Button
 

@@ -327,9 +327,7 @@ def test_any_object_is_a_result_or_a_call_error(body):
         assert body["ok"] is True
 
 
-def test_endless_answer_is_given_up_and_closed(face, monkeypatch):
-    monkeypatch.setattr("vkteams_bot.api.bot.LONGEST_ANSWER", 100_000)
-
+def test_endless_answer_is_given_up_and_closed(face):
     class Endless(BrokenBody):
         taken = 0
 
@@ -345,7 +343,7 @@ def test_endless_answer_is_given_up_and_closed(face, monkeypatch):
 
     body = Endless(None)
     with pytest.raises(exc.OutcomeUnknown, match="longer than 100000 bytes"):
-        send(bot_over(Streaming(body)), TEXT, face)
+        send(bot_over(Streaming(body), max_answer_bytes=100_000), TEXT, face)
     assert body.taken == 11
     assert body.closed
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.api.fakes import FakeTransport, answer, bot_over, refusal
 from tests.api.serving import HttpServer
-from vkteams_bot.api import Bot, profiles
+from vkteams_bot.api import Bot
 from vkteams_bot.api.profiles import Profiles
 from vkteams_bot.api.types import Photo, UserProfile
 from vkteams_bot.exceptions import InvalidCall, NotFound, OutcomeUnknown
@@ -71,21 +71,35 @@ def test_group_is_nobody(face):
         ask(bot_over(FakeTransport(answer(type="group", title="T", public=True))).get_user("1@chat.agent"), face)
 
 
+def test_failure_is_told_to_all_who_wait_for_the_same_answer():
+    class Slow(FakeTransport):
+        async def handle_async_request(self, request):
+            await asyncio.sleep(0.01)
+            return self._handle(request)
+
+    async def main():
+        bot = bot_over(transport)
+        return await asyncio.gather(*(bot.get_user("1@chat.agent") for _ in range(5)), return_exceptions=True)
+
+    transport = Slow(refusal("chatId not found"))
+    assert [type(error) for error in asyncio.run(main())] == [NotFound] * 5
+    assert len(transport.requests) == 1
+
+
 def test_what_can_be_no_id_is_refused():
     with pytest.raises(InvalidCall, match="chat_id"):
         bot_over(FakeTransport(ANN)).get_user(5)
 
 
-def test_old_profiles_are_asked_for_anew_and_the_unused_go_first(monkeypatch):
-    monkeypatch.setattr(profiles, "MOST_PROFILES", 2)
+def test_old_profiles_are_asked_for_anew_and_the_unused_go_first():
     now = 0.0
-    remembered = Profiles(clock=lambda: now)
+    remembered = Profiles(max_size=2, ttl=600, clock=lambda: now)
     for user_id in ("a", "b"):
         remembered.keep(UserProfile(user_id=user_id))
     assert remembered.find("a") is not None
     remembered.keep(UserProfile(user_id="c"))
     assert [remembered.find(user_id) is not None for user_id in "abc"] == [True, False, True]
-    now = profiles.SECONDS + 1
+    now = 601
     assert [remembered.find(user_id) for user_id in "abc"] == [None, None, None]
 
 

@@ -6,8 +6,6 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tests.api.fakes import MSG_ID, FakeTransport, answer, bot_over, refusal, send
 from vkteams_bot import exceptions as exc
@@ -47,7 +45,7 @@ from vkteams_bot.api.methods import (
     UnblockUser,
     UnpinMessage,
 )
-from vkteams_bot.api.retry import Backoff, RetryPolicy
+from vkteams_bot.api.retry import RetryPolicy
 from vkteams_bot.limits import LocalLimiter, RatePolicy
 
 ONCE: list[Method[Any]] = [
@@ -219,6 +217,86 @@ def test_rate_limit_pauses_everybody_who_shares_the_limiter(headers, seconds, fa
     assert clock.naps == [pytest.approx(seconds)]
 
 
+HOUR = {"retry-after": "3600"}
+
+
+@pytest.mark.parametrize("limited", [httpx.Response(429, headers=HOUR), refusal("Ratelimit", **HOUR)])
+def test_retry_after_of_hours_is_told_instead_of_slept(limited, face, clock):
+    transport = FakeTransport(limited)
+    bot = bot_over(transport, clock=clock)
+    with pytest.raises(exc.RateLimited) as caught:
+        send(bot, ONCE[0], face)
+    assert caught.value.retry_after == 3600
+    clock.now += 600
+    for method in ONCE + REPEATABLE:
+        if method.charged:
+            with pytest.raises(
+                exc.RateLimited, match=r"a pause, of which 3000 s are left\. Nothing was sent"
+            ) as caught:
+                send(bot, method, face)
+            assert caught.value.retry_after == pytest.approx(3000)
+            assert caught.value.method == method
+    assert clock.naps == []
+    assert len(transport.requests) == 1
+
+
+def test_after_the_pause_calls_are_sent_as_if_none_had_been_refused(face, clock):
+    limiter = LocalLimiter(RatePolicy(rate=1, burst=1, chat_rate=1), clock=clock)
+    bot = bot_over(FakeTransport(answer(msgId=MSG_ID)), limiter=limiter)
+    limiter.pause(3600)
+    for _ in range(100):
+        with pytest.raises(exc.RateLimited):
+            send(bot, ONCE[0], face)
+    clock.now += 3600
+    send(bot, ONCE[0], face)
+    assert sum(clock.naps) <= 2
+
+
+@pytest.mark.parametrize(("bound", "requests"), [(0, 1), (6.9, 1), (7, 2), (13, 2), (14, 3), (100, 4)])
+def test_call_waits_for_pauses_up_to_the_bound_in_all(bound, requests, face, clock):
+    transport = FakeTransport(httpx.Response(429, headers=SEVEN))
+    with pytest.raises(exc.RateLimited) as caught:
+        send(bot_over(transport, clock=clock, max_retry_after=bound), ONCE[0], face)
+    assert caught.value.retry_after == 7
+    assert len(transport.requests) == requests
+    assert clock.naps == [pytest.approx(7)] * (requests - 1)
+
+
+def test_pauses_between_repeats_and_before_the_turn_are_one_sum(face, clock):
+    limiter = LocalLimiter(RatePolicy(), clock=clock)
+    limiter.pause(25)
+    transport = FakeTransport(httpx.Response(429, headers=SEVEN))
+    with pytest.raises(exc.RateLimited):
+        send(bot_over(transport, limiter=limiter), ONCE[0], face)
+    assert len(transport.requests) == 1
+    assert clock.naps == [pytest.approx(25)]
+
+
+def test_backoff_without_a_pause_of_the_server_is_not_bounded(face, clock):
+    transport = FakeTransport(httpx.ConnectError("no"), answer(msgId=MSG_ID))
+    assert send(bot_over(transport, clock=clock, max_retry_after=0), ONCE[0], face).msg_id == MSG_ID
+
+
+def test_calls_that_queue_for_the_rate_are_all_sent_however_long_it_takes(face, clock):
+    """Only what the server asks for is bounded: at 10 per second the last of 1 000 waits for a hundred seconds."""
+    limiter = LocalLimiter(RatePolicy(rate=10, burst=1), clock=clock)
+    transport = FakeTransport(answer(msgId=MSG_ID))
+    bot = bot_over(transport, limiter=limiter)
+    for _ in range(999):
+        limiter.reserve(None)
+    send(bot, ONCE[0], face)
+    assert clock.naps == [pytest.approx(99.9)]
+    assert len(transport.requests) == 1
+
+
+def test_caller_who_has_taken_the_turn_is_sent_in_a_pause(clock):
+    limiter = LocalLimiter(RatePolicy(), clock=clock)
+    limiter.pause(3600)
+    transport = FakeTransport(answer(msgId=MSG_ID))
+    asyncio.run(bot_over(transport, limiter=limiter).execute(ONCE[0], charged=False))
+    assert len(transport.requests) == 1
+
+
 def test_long_poll_is_neither_charged_nor_paused(face, clock):
     limiter = LocalLimiter(RatePolicy(rate=1, burst=1), clock=clock)
     limiter.pause(60)
@@ -258,12 +336,6 @@ def test_chats_have_their_own_limit(face, clock):
     for chat in "abab":
         send(bot, SendText(chat, "t"), face)
     assert clock.naps == [pytest.approx(1)]
-
-
-@given(st.integers(1, 10_000), st.floats(0.01, 10), st.floats(1, 4), st.floats(0.1, 100))
-def test_backoff_stays_within_its_bounds(failures, first, factor, longest):
-    full = min(longest, first * factor ** min(failures - 1, 32))
-    assert full / 2 <= Backoff(first=first, factor=factor, longest=longest).pause(failures) <= full
 
 
 def test_policy_gives_up_on_a_certificate():

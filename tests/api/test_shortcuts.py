@@ -10,7 +10,8 @@ import pytest
 from tests.api.fakes import MSG_ID, FakeTransport, answer, bot_over
 from vkteams_bot.api import InputFile
 from vkteams_bot.api.methods import DeleteMessages, EditText, PinMessage, SendFile, SendText, SendVoice, UnpinMessage
-from vkteams_bot.api.types import Format, ParseMode, Range, SentMessage, UserProfile, decode_event
+from vkteams_bot.api.types import Format, ParseMode, Range, SentMessage, UserProfile
+from vkteams_bot.api.types.events import decode_event
 from vkteams_bot.exceptions import InvalidCall, RoutingError
 from vkteams_bot.routing.replies import replies_of
 from vkteams_bot.text import Bold, Link, Text

@@ -11,7 +11,8 @@ import pytest
 from tests.api.fakes import MSG_ID, FakeTransport, answer, bot_over, refusal
 from vkteams_bot.api import CallNeverSent
 from vkteams_bot.api.methods import SendText
-from vkteams_bot.api.types import SentMessage, Thread, decode_event
+from vkteams_bot.api.types import SentMessage, Thread
+from vkteams_bot.api.types.events import decode_event
 from vkteams_bot.exceptions import BadRequest, InvalidCall, NotFound, OutcomeUnknown, RoutingError
 from vkteams_bot.routing.replies import replies_of
 

@@ -26,7 +26,7 @@ from vkteams_bot.api.types import (
     ThreadSubscribers,
     UserProfile,
 )
-from vkteams_bot.api.types.sending import Sendable
+from vkteams_bot.api.types.shortcuts import Sendable
 from vkteams_bot.exceptions import InvalidCall
 from vkteams_bot.text import Bold, FormatBuilder
 

@@ -1,18 +1,18 @@
 """Who is in an audience: each once, in pages, without those that cannot be reached."""
 
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.db import InterfaceError, connection
+from django.db.models import QuerySet
 from django.db.models.expressions import RawSQL
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from tests.broadcasts.conftest import Mailing
 from vkteams_bot import broadcasts
-from vkteams_bot.broadcasts import audience, recipients, segments
+from vkteams_bot.broadcasts import audience, segments
 from vkteams_bot.broadcasts.audiences import segment
 from vkteams_bot.broadcasts.expansion import prepare
 from vkteams_bot.broadcasts.recipients import pages, reachable
@@ -27,7 +27,7 @@ def everyone(broadcast: Broadcast, size: int = 2) -> list[str]:
 
 
 def reached(broadcast: Broadcast) -> list[str]:
-    return [one.chat_id for page in pages(broadcast) for one in reachable(broadcast, page)]
+    return [recipient.chat_id for page in pages(broadcast) for recipient in reachable(broadcast, page)]
 
 
 def in_segment(mailing: Mailing, members) -> Broadcast:
@@ -46,8 +46,8 @@ def test_private_chats_and_groups_of_this_bot(mailing):
 
 
 def test_a_list_with_its_columns(mailing):
-    found = list(pages(mailing.broadcast(audience="list", recipients="chat_id;sum\na;1\nb;2\nc;3"), 2))
-    assert [[(one.chat_id, one.vars) for one in page] for page in found] == [
+    listed = list(pages(mailing.broadcast(audience="list", recipients="chat_id;sum\na;1\nb;2\nc;3"), 2))
+    assert [[(recipient.chat_id, recipient.vars) for recipient in page] for page in listed] == [
         [("a", {"sum": "1"}), ("b", {"sum": "2"})],
         [("c", {"sum": "3"})],
     ]
@@ -115,9 +115,12 @@ def test_anything_else_is_refused(mailing, members):
         everyone(in_segment(mailing, members))
 
 
-def test_a_segment_that_fails_says_so(mailing):
+def test_a_segment_that_fails_says_so_and_the_log_says_where(mailing, caplog):
     with pytest.raises(ConfigurationError, match=r"the segment 'some' failed: ZeroDivisionError"):
         everyone(in_segment(mailing, lambda: 1 / 0))
+    (record,) = caplog.records
+    assert (record.levelname, record.segment) == ("ERROR", "some")
+    assert "test_audiences.py" in caplog.text
 
 
 @pytest.mark.django_db(transaction=True)
@@ -131,15 +134,21 @@ def test_a_segment_that_fails_when_it_is_read_says_so(mailing):
     assert (broken.status, "no_such_function" in broken.error) == ("paused", True)
 
 
-@pytest.mark.parametrize("work", ["members", "read"])
-def test_a_lost_database_is_not_the_fault_of_a_segment(mailing, work, monkeypatch):
-    def lost(*_: Any) -> Any:
+class Unreadable(QuerySet[Chat]):
+    """Its database went away."""
+
+    def _fetch_all(self) -> None:
         raise InterfaceError("the connection is closed")
 
-    if work == "read":
-        monkeypatch.setattr(recipients, "_pages", lambda *_: map(lost, [1]))
+
+def unreachable_database() -> QuerySet[Chat]:
+    raise InterfaceError("the connection is closed")
+
+
+@pytest.mark.parametrize("members", [unreachable_database, lambda: Unreadable(Chat)])
+def test_a_lost_database_is_not_the_fault_of_a_segment(mailing, members):
     with pytest.raises(InterfaceError):
-        everyone(in_segment(mailing, lost if work == "members" else Chat.objects.all))
+        everyone(in_segment(mailing, members))
 
 
 def test_the_registry():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from datetime import UTC, datetime, time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +17,17 @@ from tests.broadcasts.conftest import Mailing, mark, statuses
 from vkteams_bot import broadcasts
 from vkteams_bot.api.types import SentMessage
 from vkteams_bot.broadcasts import audience
-from vkteams_bot.management import broadcasting
 from vkteams_bot.management.bar import Bar
+from vkteams_bot.management.broadcasting import Watch
+from vkteams_bot.management.commands.broadcast import Command
 from vkteams_bot.models import Broadcast, Chat
 
 pytestmark = [pytest.mark.orm, pytest.mark.django_db]
 
 
-def run(*words: str, err: io.StringIO | None = None) -> str:
+def run(*words: str, err: io.StringIO | None = None, **parts: Any) -> str:
     out = io.StringIO()
-    call_command("broadcast", *words, stdout=out, stderr=err or io.StringIO())
+    call_command(Command(**parts), *words, stdout=out, stderr=err or io.StringIO())
     return out.getvalue()
 
 
@@ -163,8 +165,7 @@ def test_dry_run_and_test(mailing, monkeypatch):
     assert run("test", "News", "me") == f"sent: message {broadcast.pk}-me\n"
 
 
-def test_following_ends_when_it_is_over(mailing, monkeypatch):
-    monkeypatch.setattr(broadcasting, "LOOK_SECONDS", 0.0)
+def test_following_ends_when_it_is_over(mailing):
     broadcast = mailing.prepared(*"ab")
     left = list("ab")
 
@@ -178,38 +179,39 @@ def test_following_ends_when_it_is_over(mailing, monkeypatch):
             else:
                 Broadcast.objects.filter(pk=broadcast.pk).update(status="finished")
 
-    monkeypatch.setattr("vkteams_bot.management.commands.broadcast.Bar", Workers)
     Broadcast.objects.filter(pk=broadcast.pk).update(status="paused")
-    assert run("resume", "News") == "finished: 2 of 2 sent\n"
+    assert run("resume", "News", bar=Workers, watch=partial(Watch, look_seconds=0.0)) == "finished: 2 of 2 sent\n"
 
 
-def test_a_pause_by_somebody_else_is_a_failure(mailing, monkeypatch):
+def test_a_pause_by_somebody_else_is_a_failure(mailing):
     broadcast = mailing.prepared("a")
 
-    def halted(*args: Any) -> None:
-        Broadcast.objects.filter(pk=broadcast.pk).update(status="paused", error="the token is wrong")
+    class Halted(Bar):
+        """It is paused while one looks."""
 
-    monkeypatch.setattr(Bar, "show", halted)
+        def show(self, *_: Any) -> None:
+            Broadcast.objects.filter(pk=broadcast.pk).update(status="paused", error="the token is wrong")
+
     Broadcast.objects.filter(pk=broadcast.pk).update(status="paused")
     with pytest.raises(CommandError, match="the token is wrong"):
-        run("resume", "News")
+        run("resume", "News", bar=Halted)
 
 
 @pytest.mark.parametrize("starts_at", [None, datetime(2099, 1, 1, tzinfo=UTC)])
-def test_where_no_worker_runs_it_says_so(mailing: Mailing, monkeypatch, starts_at):
-    monkeypatch.setattr(broadcasting, "LOOK_SECONDS", 0.0)
-    monkeypatch.setattr(broadcasting, "STUCK_SECONDS", -1.0)
+def test_where_no_worker_runs_it_says_so(mailing: Mailing, starts_at):
     broadcast = mailing.prepared("a", starts_at=starts_at)
     shown: list[str] = []
 
-    def show(_bar: Bar, _name: str, text: str, _share: float) -> None:
-        shown.append(text)
-        if len(shown) == 5:
-            Broadcast.objects.filter(pk=broadcast.pk).update(status="cancelled", finished_at=timezone.now())
+    class Cancelled(Bar):
+        """Somebody loses patience at the fifth look."""
 
-    monkeypatch.setattr(Bar, "show", show)
+        def show(self, name: str, text: str, share: float) -> None:
+            shown.append(text)
+            if len(shown) == 5:
+                Broadcast.objects.filter(pk=broadcast.pk).update(status="cancelled", finished_at=timezone.now())
+
     Broadcast.objects.filter(pk=broadcast.pk).update(status="paused")
     err = io.StringIO()
-    run("resume", "News", err=err)
-    hint = "nothing moves: does a Celery worker run? Or deliver it here with --local\n"
+    run("resume", "News", err=err, bar=Cancelled, watch=partial(Watch, look_seconds=0.0, stuck_seconds=-1.0))
+    hint = "nothing moves: does runbot or a Celery worker run? Or deliver it here with --local\n"
     assert err.getvalue() == ("" if starts_at else hint)

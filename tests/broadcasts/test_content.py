@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import time, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -148,3 +149,19 @@ def test_an_empty_file_is_a_problem(mailing: Mailing):
     assert fields_of(mailing.broadcast(text="", file=ContentFile(b"", name="x.txt"))) == {
         "file": "it is empty, or larger than 50 MB"
     }
+
+
+def test_a_value_that_raises_fails_its_recipients_and_is_logged_once_with_its_place(caplog):
+    class Customer:
+        @property
+        def balance(self) -> int:
+            raise KeyError("no account")
+
+    content = Content(Broadcast(text="{{ contact.django_user.balance }}", is_template=True))
+    contact: Any = SimpleNamespace(django_user=Customer())
+    for chat_id in ("a", "b"):
+        with pytest.raises(ContentError, match="cannot be made: KeyError"):
+            content.text_for(chat_id, contact=contact)
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert "in balance" in caplog.text

@@ -13,7 +13,7 @@ from tests.broadcasts.conftest import Mailing
 from vkteams_bot import Bot, broadcasts
 from vkteams_bot.broadcasts import Sample, dry_runs
 from vkteams_bot.exceptions import BroadcastError, NotFound
-from vkteams_bot.models import OutgoingCall
+from vkteams_bot.models import BotAccount, OutgoingCall
 
 pytestmark = [pytest.mark.orm, pytest.mark.django_db]
 
@@ -60,7 +60,7 @@ def asked(monkeypatch) -> list[dict[str, list[str]]]:
             200, json={"ok": True, "msgId": "7"} if known else {"ok": False, "description": "Invalid chatId"}
         )
 
-    bot = Bot("001.1.2:3", "http://server/bot/v1", sync_transport=httpx.MockTransport(answer))
+    bot = Bot("001.1.2:1000000001", "http://server/bot/v1", sync_transport=httpx.MockTransport(answer))
     monkeypatch.setattr(dry_runs, "bots", {"default": bot})
     return requests
 
@@ -87,3 +87,10 @@ def test_a_test_that_is_not_sent_leaves_no_trace(mailing, asked):
     with pytest.raises(NotFound):
         broadcasts.send_test(broadcast, "nobody")
     assert not broadcast.actions.exists()
+
+
+def test_a_test_is_not_sent_in_the_name_of_another_bot(mailing: Mailing, asked):
+    BotAccount.objects.filter(pk=mailing.account.pk).update(user_id="7")
+    with pytest.raises(BroadcastError, match="another token"):
+        broadcasts.send_test(mailing.broadcast(), "a@example.com")
+    assert asked == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from django.contrib.auth.models import User
@@ -16,15 +17,11 @@ from django.utils import timezone
 from tests.broadcasts.conftest import Mailing, recipients_of
 from vkteams_bot import broadcasts, notify
 from vkteams_bot.broadcasts import audience, audiences, expansion
-from vkteams_bot.broadcasts.expansion import prepare
 from vkteams_bot.models import Broadcast, OutgoingCall
 
 pytestmark = [pytest.mark.orm, pytest.mark.django_db]
 
-
-@pytest.fixture(autouse=True)
-def _small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(expansion, "CHUNK", 3)
+prepare = partial(expansion.prepare, chunk_size=3)
 
 
 def started(mailing: Mailing, **fields) -> Broadcast:
@@ -41,7 +38,7 @@ def test_a_row_per_recipient_in_order(mailing):
     assert recipients_of(broadcast) == [*"abcdefg"]
     assert told == [3, 6, 7]
     row = broadcast.calls.get(chat_id="a")
-    assert (row.account, row.sender, row.priority, row.method) == (mailing.account, "worker", 2, "messages/sendText")
+    assert (row.account, row.origin, row.priority, row.method) == (mailing.account, "broadcast", 2, "messages/sendText")
     assert (row.status, row.params, row.attempts, row.due_at) == ("queued", {}, 0, None)
     broadcast.refresh_from_db()
     assert (broadcast.status, broadcast.total) == ("running", 7)
@@ -66,23 +63,16 @@ def test_the_time_of_its_start_is_waited_for(mailing):
     assert (broadcast.status, broadcast.total) == ("scheduled", 1)
 
 
-def test_begun_again_after_a_crash_it_writes_nobody_twice(mailing, monkeypatch):
+def test_begun_again_after_a_crash_it_writes_nobody_twice(mailing):
     mailing.chats(*"abcdefg")
     broadcast = started(mailing)
-    write = expansion._write
-    written: list[bool] = []
 
-    def dying(*args):
-        if written:
-            raise SystemExit
-        written.append(write(*args))
-        return True
+    def die(_count: int) -> None:
+        raise SystemExit
 
-    monkeypatch.setattr(expansion, "_write", dying)
     with pytest.raises(SystemExit):
-        prepare(broadcast.pk)
+        prepare(broadcast.pk, report=die)
     assert recipients_of(broadcast) == [*"abc"]
-    monkeypatch.undo()
     assert prepare(broadcast.pk)
     assert recipients_of(broadcast) == [*"abcdefg"]
     assert not prepare(broadcast.pk)
@@ -164,14 +154,13 @@ def test_workers_are_told_after_the_commit(mailing, monkeypatch, django_capture_
     assert [(message.task, message.args) for message in told] == [("vkteams_bot.deliver", (mailing.account.pk, True))]
 
 
-def test_a_chunk_costs_a_constant_number_of_statements(mailing, monkeypatch):
+def test_a_chunk_costs_a_constant_number_of_statements(mailing):
     mailing.chats(*(f"user{number:03}" for number in range(120)))
 
     def statements(size: int) -> int:
-        monkeypatch.setattr(expansion, "CHUNK", size)
         broadcast = started(mailing)
         with CaptureQueriesContext(connection) as queries:
-            prepare(broadcast.pk)
+            prepare(broadcast.pk, chunk_size=size)
         return len(queries)
 
     # Two pages more: each is looked up, sieved, and written in a transaction of its own that locks the broadcast.

@@ -13,8 +13,7 @@ from django.utils import timezone
 from tests.broadcasts.conftest import Mailing, mark, statuses
 from tests.processes import wait_until
 from vkteams_bot import broadcasts, notify
-from vkteams_bot.broadcasts.lifecycle import halt, reopen
-from vkteams_bot.broadcasts.settling import settle
+from vkteams_bot.broadcasts.lifecycle import advance, halt, reopen
 from vkteams_bot.exceptions import BroadcastError
 from vkteams_bot.models import Broadcast, BroadcastAction
 
@@ -155,9 +154,9 @@ def test_one_that_is_being_finished_sees_what_is_put_back(mailing):
         broadcast = mailing.prepared("a")
     mark(broadcast, "unknown", ["a"])
 
-    def settle_there() -> None:
+    def advance_there() -> None:
         try:
-            settle(None, timezone.now())
+            advance(None, timezone.now())
         finally:
             connection.close()
 
@@ -165,9 +164,11 @@ def test_one_that_is_being_finished_sees_what_is_put_back(mailing):
         with transaction.atomic():
             reopen([broadcast.pk])
             mark(broadcast, "queued", ["a"])
-            settling = thread.submit(settle_there)
-            wait_until(lambda: settling.done() or _somebody_waits_for_a_lock(), 10, "it waits for the lock, or is over")
-        settling.result(10)
+            advancing = thread.submit(advance_there)
+            wait_until(
+                lambda: advancing.done() or _somebody_waits_for_a_lock(), 10, "it waits for the lock, or is over"
+            )
+        advancing.result(10)
     broadcast.refresh_from_db()
     assert (broadcast.status, statuses(broadcast)) == ("running", {"queued": 1})
 

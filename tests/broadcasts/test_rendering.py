@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vkteams_bot.api import ParseMode
-from vkteams_bot.broadcasts.markup import markup_problem
+from vkteams_bot.broadcasts.content import markup_problem
 from vkteams_bot.broadcasts.rendering import TAGS, TextTemplate, syntax_problem
-from vkteams_bot.emulator.markup import plain_and_ranges
+from vkteams_bot.emulator.formatting import plain_and_ranges
 from vkteams_bot.emulator.refusal import Refusal
 
 HTML, MARKDOWN = ParseMode.HTML, ParseMode.MARKDOWNV2

@@ -10,7 +10,8 @@ ROOT = Path(vkteams_bot.__file__).parent
 
 # From top to bottom. A name stands for a module or a package; the longest that fits a module counts.
 LAYERS = [
-    ["exceptions"],
+    ["backoff", "exceptions", "signal_handlers"],
+    ["circuit_breaker"],
     ["keyboards", "limits", "text"],
     ["api"],
     ["fsm"],
@@ -35,7 +36,10 @@ LAYERS = [
     ["admin", "apps", "management", "pytest_plugin"],
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
-WITHOUT_DJANGO = {"exceptions", "keyboards", "limits", "text", "api", "fsm", "routing", "filters", "types", "voice"}
+WITHOUT_DJANGO = {
+    *("backoff", "circuit_breaker", "exceptions", "signal_handlers"),
+    *("keyboards", "limits", "text", "api", "fsm", "routing", "filters", "types", "voice"),
+}
 # The front door names what stands behind it; migrations are Django's.
 NO_LAYER = {"", "migrations"}
 

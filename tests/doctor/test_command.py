@@ -23,6 +23,7 @@ CHECKS = [
     "database",
     "migrations",
     "updates",
+    "delivery",
     "handlers",
     "checks",
 ]

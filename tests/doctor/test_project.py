@@ -74,7 +74,7 @@ class TestHandlers:
         assert finding.status is Status.FAIL
         assert "'nonsense'" in finding.detail
 
-    def test_a_module_that_cannot_be_imported(self, monkeypatch):
+    def test_a_module_that_cannot_be_imported(self, monkeypatch, caplog):
         def explode(name):
             raise ZeroDivisionError(f"no {TOKEN}")
 
@@ -83,6 +83,8 @@ class TestHandlers:
         assert finding.status is Status.FAIL
         assert "ZeroDivisionError" in finding.detail
         assert TOKEN not in finding.detail
+        assert "in explode\n" in caplog.text
+        assert TOKEN not in caplog.text
 
 
 def test_system_checks(settings):

@@ -7,7 +7,8 @@ import pytest
 from tests.emulator.serving import ALICE, BOT_ID, TEAM, served
 from vkteams_bot.api import Bot
 from vkteams_bot.api.methods import METHODS
-from vkteams_bot.api.retry import Backoff, RetryPolicy
+from vkteams_bot.api.retry import RetryPolicy
+from vkteams_bot.backoff import Backoff
 from vkteams_bot.doctor.attempts import Verdict
 from vkteams_bot.doctor.trial import Trial
 from vkteams_bot.emulator.behaviour import Behaviour

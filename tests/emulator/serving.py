@@ -12,7 +12,8 @@ import httpx
 from tests.processes import wait_until
 from vkteams_bot.emulator.faults import Faults
 from vkteams_bot.emulator.http import EmulatorApp
-from vkteams_bot.emulator.server import EmulatorServer, address, bind
+from vkteams_bot.emulator.server import EmulatorServer
+from vkteams_bot.emulator.sockets import address, bind
 from vkteams_bot.emulator.world import DEFAULT_TOKEN, World
 
 ALICE = "alice@example.com"

@@ -15,7 +15,7 @@ from redis.retry import Retry
 from vkteams_bot.limits import Limiter, Priority, RatePolicy, wait_turn_sync
 from vkteams_bot.limits.shared import SharedLimiter
 
-LOT = 20
+BATCH = 20
 
 
 def impatient_client(url: str, *, seconds: float = 1) -> Redis:
@@ -30,7 +30,7 @@ def turns(limiter: Limiter, priority: Priority) -> Iterator[float]:
             wait_turn_sync(limiter, None)
             yield time.time()
             continue
-        granted = limiter.take(LOT, priority)
+        granted = limiter.take(BATCH, priority)
         yield from [time.time()] * granted.count
         time.sleep(granted.wait)
 

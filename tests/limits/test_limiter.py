@@ -196,13 +196,13 @@ priorities = st.sampled_from([Priority.NOTIFICATION, Priority.BULK])
 
 
 @given(rates, bursts, st.lists(st.tuples(st.just(0.0) | st.floats(0, 1), priorities, st.integers(0, 12)), max_size=40))
-def test_lots_keep_the_limit_and_leave_the_reserve(limiter_of, rate, burst, lots):
-    """Half of each lot is given back; now and then a reply comes."""
+def test_batches_keep_the_limit_and_leave_the_reserve(limiter_of, rate, burst, batches):
+    """Half of each batch is given back; now and then a reply comes."""
     clock = Clock()
     limiter = limiter_of(clock, rate=rate, burst=burst)
     kept = {priority: burst - RatePolicy(rate=rate, burst=burst).room(priority) for priority in Priority}
     starts: list[float] = []
-    for gap, priority, count in lots:
+    for gap, priority, count in batches:
         clock.now += gap
         granted = limiter.take(count, priority)
         assert 0 <= granted.count <= count
@@ -263,7 +263,7 @@ def test_replies_do_not_feel_a_broadcast_at_the_limit(limiter_of):
 
 
 @pytest.mark.parametrize("priority", [Priority.NOTIFICATION, Priority.BULK])
-def test_lots_wait_for_replies_that_wait(limiter_of, priority):
+def test_batches_wait_for_replies_that_wait(limiter_of, priority):
     clock = Clock()
     limiter = limiter_of(clock, rate=1, burst=1)
     assert [limiter.reserve(None) for _ in range(3)] == [0, 1, 2]
@@ -284,6 +284,24 @@ def test_notifications_go_before_bulk(limiter_of):
     assert taken[Priority.NOTIFICATION] >= 49
 
 
+def test_turns_given_back_are_there_for_the_next(limiter_of):
+    limiter = limiter_of(Clock(), rate=1, burst=8)
+    for _ in range(3):
+        assert limiter.take(100, Priority.REPLY) == Granted(8)
+        assert limiter.take(1, Priority.REPLY).count == 0
+        limiter.give_back(8)
+    assert [limiter.try_take(None) for _ in range(9)] == [True] * 8 + [False]
+
+
+def test_turns_of_a_share_are_given_back_to_it_and_to_the_bot(limiter_of):
+    limiter = limiter_of(Clock(), rate=1, burst=8)
+    share = Share("s", 0.5)
+    for _ in range(10):
+        assert limiter.take(100, Priority.BULK, share).count == 2
+        limiter.give_back(2, share)
+    assert limiter.take(100, Priority.BULK).count == 4
+
+
 def test_shares_are_counted_by_name(limiter_of):
     limiter = limiter_of(Clock(), rate=1, burst=20)
     assert limiter.take(100, Priority.BULK, Share("a", 0.5)).count == 5
@@ -294,7 +312,7 @@ def test_shares_are_counted_by_name(limiter_of):
     assert limiter.take(100, Priority.BULK).count == 3
 
 
-def test_chats_of_a_lot(limiter_of):
+def test_chats_of_a_batch(limiter_of):
     clock = Clock()
     limiter = limiter_of(clock, rate=100, burst=10, chat_rate=0.5)
     assert limiter.reserve("a") == 0

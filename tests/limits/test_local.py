@@ -1,7 +1,7 @@
 import pytest
 
 from tests.limits.model import Clock
-from vkteams_bot.limits import LocalLimiter, RatePolicy, bucket
+from vkteams_bot.limits import LocalLimiter, RatePolicy
 
 
 @pytest.mark.parametrize("values", [{"rate": 0}, {"rate": -1}, {"chat_rate": 0}, {"rate": float("nan")}])
@@ -16,10 +16,9 @@ def test_burst_must_be_at_least_one(values):
         RatePolicy(**values)
 
 
-def test_idle_chats_are_forgotten(monkeypatch):
-    monkeypatch.setattr(bucket, "CHATS_REMEMBERED", 100)
+def test_idle_chats_are_forgotten():
     clock = Clock()
-    limiter = LocalLimiter(RatePolicy(chat_rate=1), clock=clock)
+    limiter = LocalLimiter(RatePolicy(chat_rate=1), max_chats=100, clock=clock)
     for number in range(5000):
         clock.now += 0.1
         assert limiter.reserve(str(number)) == 0
@@ -30,7 +29,6 @@ def test_idle_chats_are_forgotten(monkeypatch):
 
 def test_many_busy_chats_do_not_make_each_turn_slow(monkeypatch):
     """Once more chats were busy than are remembered, each new one looked through all of them."""
-    monkeypatch.setattr(bucket, "CHATS_REMEMBERED", 10)
     sweeps = []
     original = LocalLimiter._forget_idle
 
@@ -40,7 +38,7 @@ def test_many_busy_chats_do_not_make_each_turn_slow(monkeypatch):
 
     monkeypatch.setattr(LocalLimiter, "_forget_idle", counted)
     clock = Clock()
-    limiter = LocalLimiter(RatePolicy(chat_rate=0.001), clock=clock)
+    limiter = LocalLimiter(RatePolicy(chat_rate=0.001), max_chats=10, clock=clock)
     for number in range(2000):
         limiter.reserve(str(number))
     assert len(limiter._parts) == 2000

@@ -15,7 +15,9 @@ from tests.limits.conftest import clocked
 from tests.limits.model import Clock
 from tests.limits.sender import impatient_client
 from tests.processes import wait_until
-from vkteams_bot.limits import LocalLimiter, Priority, RatePolicy, Share, link, shared, wait_turn
+from vkteams_bot.backoff import Backoff
+from vkteams_bot.exceptions import RateLimited
+from vkteams_bot.limits import LocalLimiter, Priority, RatePolicy, Share, wait_turn
 from vkteams_bot.limits.shared import PAUSE_LOOK_SECONDS, PROCESSES_ASSUMED, SharedLimiter
 
 pytestmark = pytest.mark.redis
@@ -29,6 +31,7 @@ def key():
 chats = st.sampled_from([None, "a", "b"])
 steps = st.one_of(
     st.tuples(st.just("reserve"), chats),
+    st.tuples(st.just("reserve"), chats, st.sampled_from([0.0, 1.0, 30.0])),
     st.tuples(st.just("try_take"), chats),
     st.tuples(st.just("take"), st.integers(0, 9), st.sampled_from(Priority), st.sampled_from([None, Share("s", 0.3)])),
     st.tuples(st.just("give_back"), st.integers(0, 3), st.sampled_from([None, Share("s", 0.3)])),
@@ -37,6 +40,14 @@ steps = st.one_of(
     st.tuples(st.just("pause_left")),
     st.tuples(st.just("wait"), st.floats(0, 2)),
 )
+
+
+def outcome(operation, arguments):
+    """The result, or how long the pause is that it refused to wait for."""
+    try:
+        return operation(*arguments)
+    except RateLimited as error:
+        return [error.retry_after]
 
 
 @given(st.none() | st.floats(0.5, 50), st.integers(1, 8), st.none() | st.floats(0.5, 5), st.lists(steps, max_size=40))
@@ -49,7 +60,7 @@ def test_it_does_what_the_local_one_does(redis, rate, burst, chat_rate, steps):
         if name == "wait":
             clock.now += arguments[0]
             continue
-        there, here = (getattr(limiter, name)(*arguments) for limiter in (remote, local))
+        there, here = (outcome(getattr(limiter, name), arguments) for limiter in (remote, local))
         if name == "take":
             assert (there.count, there.wait) == (here.count, pytest.approx(here.wait, abs=1e-9))
         else:
@@ -77,6 +88,9 @@ def test_a_pause_is_heeded_by_all(redis, key, rate):
     told.pause(30)
     wait_until(lambda: other.pause_left() > 0, 5, "the other one knows")
     assert time.monotonic() - asked < PAUSE_LOOK_SECONDS + 0.5
+    with pytest.raises(RateLimited) as caught:
+        other.reserve("c", 20)
+    assert caught.value.retry_after == pytest.approx(30, abs=1)
     assert other.reserve("c") == pytest.approx(30, abs=1)
     assert not other.try_take("c")
     assert not other.take(1, Priority.NOTIFICATION).count
@@ -132,18 +146,14 @@ def impatient(private_redis):
         yield client
 
 
-@pytest.fixture
-def _quick_probes(monkeypatch):
-    monkeypatch.setattr(link, "PROBE_SECONDS", 0.05)
-    monkeypatch.setattr(shared, "RETURN_SECONDS", 0.1)
+QUICKLY = Backoff(first=0.05, longest=0.05)
 
 
-@pytest.mark.usefixtures("_quick_probes")
 def test_while_redis_is_away_each_sends_its_share(private_redis, impatient, key, caplog):
     caplog.set_level(logging.INFO, "vkteams_bot.limits")
     # A day for all: what a process has at its share comes in days, whatever the clock does meanwhile.
     policy = RatePolicy(rate=1 / 86400, burst=50, chat_rate=1 / 10)
-    limiters = [SharedLimiter(policy, impatient, key=key, title="shop") for _ in range(3)]
+    limiters = [SharedLimiter(policy, impatient, key=key, backoff=QUICKLY, title="shop") for _ in range(3)]
     for limiter in (*limiters, limiters[0]):
         assert limiter.try_take(None)
     private_redis.stop()
@@ -157,7 +167,7 @@ def test_while_redis_is_away_each_sends_its_share(private_redis, impatient, key,
     assert re.search("share of the rate limit of bot shop", warnings[0].getMessage())
 
     private_redis.start()
-    wait_until(lambda: not limiters[0]._link._broken, 10, "the limit is shared again")
+    wait_until(lambda: not limiters[0]._link.is_lost, 10, "the limit is shared again")
     # A limiter of an earlier test may find its Redis again just now.
     messages = [record.getMessage() for record in caplog.records if record.levelno == logging.INFO]
     assert [message for message in messages if "bot shop" in message] == [
@@ -168,7 +178,7 @@ def test_while_redis_is_away_each_sends_its_share(private_redis, impatient, key,
 
 def test_redis_that_was_never_there(private_redis, impatient, key):
     private_redis.stop()
-    limiter = SharedLimiter(RatePolicy(rate=1, burst=50, chat_rate=0.1), impatient, key=key)
+    limiter = SharedLimiter(RatePolicy(rate=1, burst=50, chat_rate=0.1), impatient, key=key, backoff=QUICKLY)
     assert [limiter.reserve(None) for _ in range(2)] == pytest.approx(
         [PROCESSES_ASSUMED, 2 * PROCESSES_ASSUMED], abs=0.5
     )
@@ -178,20 +188,34 @@ def test_redis_that_was_never_there(private_redis, impatient, key):
     limiter.give_back(1)
 
 
-@pytest.mark.usefixtures("_quick_probes")
-def test_a_pause_told_while_redis_is_away_is_told_to_all_when_it_is_back(private_redis, impatient, key):
-    told, other = (SharedLimiter(RatePolicy(), impatient, key=key) for _ in range(2))
+def test_turns_given_back_while_redis_is_away_are_there_for_the_next(private_redis, impatient, key):
+    private_redis.stop()
+    clock = Clock()
+    limiter = SharedLimiter(RatePolicy(rate=1, burst=8), impatient, key=key, clock=clock)
+    share = Share("s", 0.5)
+    limiter.reserve(None)
+    clock.now += 100
+    for _ in range(3):
+        assert limiter.take(5, Priority.REPLY, share).count == 1
+        assert limiter.take(5, Priority.REPLY).count == 0
+        limiter.give_back(1, share)
+
+
+@pytest.mark.parametrize("rate", [None, 100])
+def test_a_pause_told_while_redis_is_away_is_told_to_all_when_it_is_back(private_redis, impatient, key, rate):
+    told, other = (SharedLimiter(RatePolicy(rate=rate), impatient, key=key, backoff=QUICKLY) for _ in range(2))
     private_redis.stop()
     assert other.pause_left() == 0
     told.pause(60)
     assert told.reserve("c") == pytest.approx(60, abs=1)
+    with pytest.raises(RateLimited):
+        told.reserve("c", 30)
     private_redis.start()
     wait_until(lambda: other.pause_left() > 30, 10, "the pause is known")
 
 
-@pytest.mark.usefixtures("_quick_probes")
 def test_redis_that_hangs_does_not_hold_up_the_loop(private_redis, impatient, key):
-    limiter = SharedLimiter(RatePolicy(rate=1000, burst=50), impatient, key=key)
+    limiter = SharedLimiter(RatePolicy(rate=1000, burst=50), impatient, key=key, backoff=QUICKLY)
 
     async def main():
         gaps = []
@@ -216,12 +240,11 @@ def test_redis_that_hangs_does_not_hold_up_the_loop(private_redis, impatient, ke
     assert len(gaps) > 10
     assert max(gaps) < 1
     assert sum(gap > 0.15 for gap in gaps) < 10, "one of a hundred waited for it"
-    wait_until(lambda: not limiter._link._broken, 10, "the limit is shared again")
+    wait_until(lambda: not limiter._link.is_lost, 10, "the limit is shared again")
 
 
-@pytest.mark.usefixtures("_quick_probes")
 def test_threads_notice_together(private_redis, impatient, key, caplog):
-    limiter = SharedLimiter(RatePolicy(rate=0.01, burst=8), impatient, key=key)
+    limiter = SharedLimiter(RatePolicy(rate=0.01, burst=8), impatient, key=key, backoff=QUICKLY)
     assert limiter.try_take(None)
     private_redis.stop()
     threads = [threading.Thread(target=limiter.reserve, args=("c",)) for _ in range(16)]

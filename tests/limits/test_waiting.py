@@ -1,9 +1,11 @@
 import asyncio
+import math
 from itertools import pairwise
 
 import pytest
 
 from tests.limits.model import Clock
+from vkteams_bot.exceptions import RateLimited
 from vkteams_bot.limits import Limiter, LocalLimiter, RatePolicy, wait_turn, wait_turn_sync
 
 
@@ -16,11 +18,10 @@ class Waiting:
         self.naps = []
         self.during = {}
 
-    def __call__(self, limiter: Limiter, chat=None):
+    def __call__(self, limiter: Limiter, chat=None, longest_pause=math.inf):
         if self.face == "sync":
-            wait_turn_sync(limiter, chat)
-        else:
-            asyncio.run(wait_turn(limiter, chat))
+            return wait_turn_sync(limiter, chat, longest_pause)
+        return asyncio.run(wait_turn(limiter, chat, longest_pause))
 
     def sleep(self, seconds):
         self.naps.append(seconds)
@@ -61,6 +62,54 @@ def test_pause_in_a_pause_is_waited_for(limiter_of, wait):
     wait.during[1] = lambda: limiter.pause(20)
     wait(limiter)
     assert wait.naps == pytest.approx([5, 15])
+
+
+@pytest.mark.parametrize("policy", [{}, {"rate": 1, "burst": 1}, {"rate": 1, "burst": 1, "chat_rate": 0.1}])
+def test_pause_longer_than_the_caller_waits_is_told_at_once_and_costs_no_turn(limiter_of, wait, policy):
+    limiter = limiter_of(wait.clock, **policy)
+    limiter.pause(3600)
+    for _ in range(100):
+        with pytest.raises(RateLimited) as caught:
+            wait(limiter, "c", 30)
+        assert caught.value.retry_after == pytest.approx(3600)
+    assert wait.naps == []
+    wait.clock.now += 3600
+    assert wait(limiter, "c", 30) == pytest.approx(0)
+    assert sum(wait.naps) <= 2
+
+
+def test_pause_that_the_caller_waits_for_is_reported(limiter_of, wait):
+    limiter = limiter_of(wait.clock)
+    limiter.pause(20)
+    assert wait(limiter, "c", 30) == pytest.approx(20)
+    assert wait.naps == [pytest.approx(20)]
+
+
+def test_pauses_one_after_another_are_counted_together(limiter_of, wait):
+    """The server told one of many callers again and again to wait 20 s: the others waited for ever."""
+    limiter = limiter_of(wait.clock)
+    limiter.pause(20)
+    wait.during[1] = lambda: limiter.pause(20 + 20)
+    with pytest.raises(RateLimited) as caught:
+        wait(limiter, None, 30)
+    assert caught.value.retry_after == pytest.approx(20)
+    assert wait.naps == [pytest.approx(20)]
+
+
+def test_pause_that_begins_while_one_waits_in_line_ends_the_waiting(limiter_of, wait):
+    limiter = limiter_of(wait.clock, rate=0.1, burst=1)
+    wait(limiter)
+    wait.during[1] = lambda: limiter.pause(3600)
+    with pytest.raises(RateLimited) as caught:
+        wait(limiter, None, 30)
+    assert caught.value.retry_after == pytest.approx(3590)
+    assert wait.naps == [pytest.approx(10)]
+
+
+def test_line_is_waited_for_however_long_it_is(limiter_of, wait):
+    limiter = limiter_of(wait.clock, rate=0.01, burst=1, chat_rate=0.001)
+    assert [wait(limiter, "c", 30) for _ in range(3)] == [0, 0, 0]
+    assert wait.naps == pytest.approx([1000, 1000])
 
 
 def test_timer_that_fires_a_little_early_costs_no_second_turn(limiter_of, wait, monkeypatch):

@@ -23,7 +23,7 @@ from pytest_django import Settings
 from tests.emulator import serving
 from tests.processes import wait_until
 from vkteams_bot import bots, notify
-from vkteams_bot.emulator.server import address, bind
+from vkteams_bot.emulator.sockets import address, bind
 from vkteams_bot.emulator.world import DEFAULT_TOKEN, World
 from vkteams_bot.live.routing import websocket_urlpatterns
 from vkteams_bot.models import BotAccount, Contact

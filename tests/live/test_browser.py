@@ -92,7 +92,7 @@ def test_from_the_first_word_to_the_last_recipient(
     expect(number(page, "total")).to_have_text("62")
     expect(number(page, "sent")).not_to_have_text("0")
     expect(number(page, "rate")).not_to_have_text("–")
-    expect(number(page, "eta")).to_have_text(re.compile(r"\d:\d\d"))
+    expect(number(page, "seconds_left")).to_have_text(re.compile(r"\d:\d\d"))
     page.locator("form[action$='/pause/'] button").click()
     expect(page.locator("form[action$='/resume/'] button")).to_be_visible()
     assert Broadcast.objects.get().status == "paused"
@@ -110,6 +110,8 @@ def test_from_the_first_word_to_the_last_recipient(
     page.locator("#vkt-details summary").click()
     expect(page.locator("#vkt-details details")).to_contain_text("nobody@example.com")
     nothing_sticks_out(page)
+    hidden = "table => table.scrollWidth > table.parentElement.clientWidth"
+    assert page.locator(".vkt-stacked").evaluate_all(f"tables => tables.map({hidden})") == [False, False]
     actions = list(BroadcastAction.objects.order_by("pk").values_list("action", "user__username"))
     assert actions == [(name, "operator") for name in ("test", "start", "pause", "resume")]
     for person in (serving.ALICE, PEOPLE[-1]):
@@ -118,12 +120,39 @@ def test_from_the_first_word_to_the_last_recipient(
     nothing_sticks_out(page)
 
 
-def started(people: list[str], **fields: Any) -> Broadcast:
-    broadcast = Broadcast.objects.create(
+def draft(people: list[str], **fields: Any) -> Broadcast:
+    return Broadcast.objects.create(
         account=BotAccount.objects.get(), name="Move", text="x", audience="list", recipients="\n".join(people), **fields
     )
+
+
+def started(people: list[str]) -> Broadcast:
+    broadcast = draft(people)
     broadcasts.start(broadcast)
     return broadcast
+
+
+def update(broadcast: Broadcast, **fields: Any) -> None:
+    Broadcast.objects.filter(pk=broadcast.pk).update(**fields)
+
+
+def progress_path(broadcast: Broadcast) -> str:
+    return f"/admin/vkteams_bot/broadcast/{broadcast.pk}/progress/"
+
+
+def stays_quiet(page: Page) -> None:
+    """The page neither asks nor connects. It would have done so twice."""
+    page.wait_for_timeout(500)  # what was on its way
+    heard: list[str] = []
+    page.on("request", lambda request: heard.append(request.url))
+    page.on("websocket", lambda socket: heard.append(socket.url))
+    page.wait_for_timeout(4_500)
+    assert heard == []
+
+
+def come_back_to(page: Page) -> None:
+    """As a browser tells it when somebody returns to this tab."""
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
 
 
 def test_without_websockets_it_asks_again_and_again(
@@ -132,28 +161,88 @@ def test_without_websockets_it_asks_again_and_again(
     with served(sockets=False) as site:
         limit_rate(emulator, 4)
         broadcast = started(PEOPLE)
-        enter(page, site, f"/admin/vkteams_bot/broadcast/{broadcast.pk}/progress/")
+        enter(page, site, progress_path(broadcast))
         expect(page.locator(".vkt-connection")).to_have_text("Every 2 seconds")
         expect(number(page, "sent")).not_to_have_text("0")
-        limit_rate(emulator, None)
-        expect(number(page, "left")).to_have_text("0")
-        expect(page.locator(".vkt-state .vkt-good")).to_be_visible()
+        expect(number(page, "rate")).to_have_text(re.compile(r"\d"))
+        expect(number(page, "seconds_left")).to_have_text(re.compile(r"\d:\d\d"))
         page.context.clear_cookies()
         expect(page.locator(".vkt-connection")).to_have_text("Sign in again to go on.")
+        stays_quiet(page)
+        limit_rate(emulator, None)
+        enter(page, site, progress_path(broadcast))
+        expect(number(page, "left")).to_have_text("0")
+        expect(page.locator(".vkt-state .vkt-good")).to_be_visible()
+        expect(page.locator(".vkt-connection")).to_be_empty()
+        stays_quiet(page)
 
 
 def test_it_comes_back_after_the_site_does(
     page: Page, operator: User, emulator: serving.Client, worker: Worker
 ) -> None:
     with served() as site:
-        limit_rate(emulator, 2)
+        limit_rate(emulator, 0.2)
         broadcast = started(PEOPLE[:5])
-        enter(page, site, f"/admin/vkteams_bot/broadcast/{broadcast.pk}/progress/")
+        enter(page, site, progress_path(broadcast))
         expect(page.locator(".vkt-connection")).to_have_text("Live")
     expect(page.locator(".vkt-connection")).to_have_text("No connection, trying again…")
     with served(port=site.port):
         expect(page.locator(".vkt-connection")).to_have_text("Live")
+        limit_rate(emulator, None)
         expect(number(page, "sent")).to_have_text("5")
+
+
+@pytest.mark.parametrize("sockets", [True, False])
+def test_the_page_of_a_deleted_broadcast_says_so_and_stops(
+    page: Page, operator: User, emulator: serving.Client, sockets: bool
+) -> None:
+    """It connected again for ever."""
+    with served(sockets=sockets) as site:
+        broadcast = draft(["a"], status="paused", total=1)
+        enter(page, site, progress_path(broadcast))
+        expect(page.locator(".vkt-connection")).to_have_text("Live" if sockets else "Every 2 seconds")
+        broadcast.delete()
+        expect(page.locator(".vkt-connection")).to_have_text("This broadcast was deleted.")
+        stays_quiet(page)
+        come_back_to(page)
+        stays_quiet(page)
+
+
+def test_the_page_of_one_that_is_over_rests_until_somebody_comes_back(
+    page: Page, site: Site, emulator: serving.Client
+) -> None:
+    """It was read from the database every two seconds, in every tab that somebody had left open."""
+    broadcast = draft(["a"], status="running", total=1, counts={"sent": 0})
+    enter(page, site, progress_path(broadcast))
+    expect(page.locator(".vkt-connection")).to_have_text("Live")
+    update(broadcast, status="finished", counts={"failed": 1})
+    expect(number(page, "failed")).to_have_text("1")
+    expect(page.locator(".vkt-state .vkt-good")).to_be_visible()
+    expect(page.locator(".vkt-connection")).to_be_empty()
+    stays_quiet(page)
+    with page.expect_response("**/snapshot/*"):
+        come_back_to(page)
+    stays_quiet(page)
+    update(broadcast, status="running", counts={"queued": 1})  # somebody else retries it
+    come_back_to(page)
+    expect(page.locator(".vkt-connection")).to_have_text("Live")
+    expect(number(page, "failed")).to_have_text("0")
+
+
+def test_who_may_not_see_it_any_more_is_asked_to_sign_in(page: Page, operator: User, emulator: serving.Client) -> None:
+    with served() as site:
+        broadcast = draft(["a"], status="paused", total=1)
+        enter(page, site, progress_path(broadcast))
+        expect(page.locator(".vkt-connection")).to_have_text("Live")
+        page.route("**/snapshot/*", lambda route: route.abort())  # the socket alone has to say it
+        User.objects.update(is_staff=False)
+    with served(port=site.port):
+        expect(page.locator(".vkt-connection")).to_have_text("Sign in again to go on.")
+        stays_quiet(page)
+        page.unroute("**/snapshot/*")
+        User.objects.update(is_staff=True)
+        come_back_to(page)
+        expect(page.locator(".vkt-connection")).to_have_text("Live")
 
 
 def test_without_scripts_there_is_a_link_to_the_newest_numbers(
@@ -161,7 +250,7 @@ def test_without_scripts_there_is_a_link_to_the_newest_numbers(
 ) -> None:
     page = scriptless
     broadcast = started(PEOPLE[:3])
-    enter(page, site, f"/admin/vkteams_bot/broadcast/{broadcast.pk}/progress/")
+    enter(page, site, progress_path(broadcast))
     wait_until(lambda: Broadcast.objects.get().status == "finished", 20, "it is sent")
     page.locator("noscript a").click()
     expect(number(page, "sent")).to_have_text("3")

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from channels.layers import BaseChannelLayer, InMemoryChannelLayer
 
+from vkteams_bot.backoff import Backoff
+from vkteams_bot.circuit_breaker import CircuitBreaker
 from vkteams_bot.live import receivers
-from vkteams_bot.live.receivers import group_of
+from vkteams_bot.live.receivers import PageNotifier, group_of
 from vkteams_bot.models import OutgoingCall
 from vkteams_bot.signals import outbox_progress
 
@@ -32,26 +34,29 @@ class Layer(BaseChannelLayer):
         self.sent.append((group, message))
 
 
-@pytest.fixture(autouse=True)
-def _nothing_failed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(receivers, "_away_until", 0.0)
-
-
 def use(monkeypatch: pytest.MonkeyPatch, layer: Any) -> Any:
     monkeypatch.setattr(receivers, "get_channel_layer", lambda: layer)
     return layer
 
 
-def progress(*broadcast_ids: int) -> None:
-    """As the deliverer tells it."""
-    answers = outbox_progress.send_robust(OutgoingCall, account_id=1, broadcast_ids=frozenset(broadcast_ids))
-    assert receivers.tell in [receiver for receiver, _answer in answers]
-    assert not [answer for _receiver, answer in answers if isinstance(answer, Exception)]
+class Clock:
+    seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+def notifier(clock: Clock) -> PageNotifier:
+    breaker = CircuitBreaker(failures=1, backoff=Backoff(first=30.0, longest=30.0), clock=clock)
+    return PageNotifier(patience=0.05, breaker=breaker)
 
 
 def test_pages_of_each_broadcast_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the deliverer tells it."""
     layer = use(monkeypatch, Layer())
-    progress(1, 2)
+    monkeypatch.setattr(receivers.pages, "_breaker", CircuitBreaker(failures=1))
+    answers = outbox_progress.send_robust(OutgoingCall, account_id=1, broadcast_ids=frozenset([1, 2]))
+    assert (receivers.pages.notify, None) in answers
     assert sorted(layer.sent) == [(group_of(1), {"type": "look"}), (group_of(2), {"type": "look"})]
     assert BaseChannelLayer().require_valid_group_name(group_of(1))
 
@@ -60,25 +65,37 @@ def test_pages_of_each_broadcast_are_told(monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_layer_that_fails_is_left_alone_for_a_while(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, failure: str
 ) -> None:
-    monkeypatch.setattr(receivers, "PATIENCE_SECONDS", 0.05)
+    clock = Clock()
+    pages = notifier(clock)
     layer = use(monkeypatch, Layer(hangs=True) if failure == "hangs" else Layer(ConnectionError("redis://:secret@x")))
-    with caplog.at_level(logging.WARNING):
-        progress(1)
-        progress(1)
-    assert layer.tries == 1
-    (record,) = caplog.records
-    assert "pages cannot be told" in record.getMessage()
-    assert "secret" not in caplog.text
+    with caplog.at_level(logging.INFO):
+        for tries in (1, 2):
+            pages.notify([1])
+            pages.notify([1])
+            assert layer.tries == tries
+            clock.seconds += 30
+        (record,) = caplog.records
+        assert record.levelno == logging.WARNING
+        assert "pages cannot be told" in record.getMessage()
+        assert "in _send" in record.getMessage(), "the traceback"
+        assert "secret" not in caplog.text
+
+        layer = use(monkeypatch, Layer())
+        pages.notify([1])
+        pages.notify([2])
+    assert [message for message, _ in layer.sent] == [group_of(1), group_of(2)]
+    assert [record.getMessage() for record in caplog.records[1:]] == ["pages are told of progress again"]
 
 
 @pytest.mark.parametrize("layer", [None, InMemoryChannelLayer()])
 def test_no_layer_or_one_of_this_process_is_not_told(monkeypatch: pytest.MonkeyPatch, layer: Any) -> None:
     """A layer in memory belongs to the loop of the website, and this may be another thread."""
+    told: list[str] = []
 
-    async def never(*_: Any) -> None:
-        raise AssertionError
+    async def group_send(_self: Any, group: str, _message: Any) -> None:
+        told.append(group)
 
-    monkeypatch.setattr(InMemoryChannelLayer, "group_send", never)
+    monkeypatch.setattr(InMemoryChannelLayer, "group_send", group_send)
     use(monkeypatch, layer)
-    progress(1)
-    assert receivers._away_until == 0.0
+    notifier(Clock()).notify([1])
+    assert told == []

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
+import socket
+import threading
 import urllib.error
 import urllib.request
 from collections import Counter
@@ -16,20 +19,23 @@ from django.db import connections
 from tests import databases
 from tests.processes import Process, wait_until
 from tests.settings import VKTEAMS_BOT
+from vkteams_bot.emulator.faults import Faults, parse_short
+from vkteams_bot.emulator.http import EmulatorApp
+from vkteams_bot.emulator.server import EmulatorServer
+from vkteams_bot.emulator.sockets import address, bind
+from vkteams_bot.emulator.world import World
 from vkteams_bot.models import BotAccount, Conversation, OutgoingCall, Update
 
 TOKEN: str = VKTEAMS_BOT["BOTS"]["default"]["TOKEN"]
 Start = Callable[..., Process]
 
 
-class Emulator:
-    """`manage.py botemulator` and its control API."""
+class ControlApi:
+    """What people do at an emulator, and what it saw; `url` is its origin."""
 
-    def __init__(self, manage: Start, *options: str, tokens: Sequence[str] = (TOKEN,), port: int = 0) -> None:
-        named = [word for token in tokens for word in ("--token", token)]
-        self.process = manage("botemulator", "--force", "--port", str(port), *named, *options)
-        self.api_url = self.process.wait_for_line(r"^URL: (\S+)$").group(1)
-        self.url = self.api_url.removesuffix("/bot/v1")
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.api_url = f"{url}/bot/v1"
 
     @property
     def port(self) -> int:
@@ -73,6 +79,43 @@ class Emulator:
     def requests(self, method: str) -> int:
         counted: dict[str, int] = self.get("state")["requests"]
         return counted.get(method, 0)
+
+
+class Emulator(ControlApi):
+    """A Bot API server on a port of its own, in a thread of the tests.
+
+    It is not what these tests are about: `manage.py botemulator` has its own, in `tests/emulator/test_command.py`.
+    `faults` are written as that command takes them.
+    """
+
+    def __init__(self, *faults: str, tokens: Sequence[str] = (TOKEN,), port: int = 0) -> None:
+        world = World(tokens)
+        listener = bind("127.0.0.1", port)
+        world.base_url = address(listener)
+        super().__init__(world.base_url)
+        self._server = EmulatorServer(EmulatorApp(world, Faults([parse_short(fault) for fault in faults])))
+        self._thread = threading.Thread(target=self._serve, args=[listener], name="emulator", daemon=True)
+        self._thread.start()
+        wait_until(lambda: self._server.started, 60, "the emulator serves")
+
+    def _serve(self, listener: socket.socket) -> None:
+        with asyncio.Runner(loop_factory=self._server.config.get_loop_factory()) as runner:
+            self._loop = runner.get_loop()
+            runner.run(self._server.serve(sockets=[listener]))
+
+    def kill(self) -> None:
+        """Cut all connections unanswered and leave the port, as a server does that is killed."""
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._cut)
+            self._thread.join(30)
+        assert not self._thread.is_alive()
+
+    def _cut(self) -> None:
+        for server in self._server.servers:
+            server.close()
+        for connection in list(self._server.server_state.connections):
+            connection.transport.abort()
+        self._server.should_exit = self._server.force_exit = True
 
 
 class Database:
@@ -130,10 +173,10 @@ class Database:
         """Until so many updates are done. A bot that ended meanwhile fails at once."""
         self._wait(lambda: self.done() >= count, timeout, f"{count} updates are done", bot)
 
-    def wait_calls(self, count: int, timeout: float = 30, *, status: str = "sent") -> None:
+    def wait_calls(self, count: int, timeout: float = 60, *, status: str = "sent") -> None:
         self._wait(lambda: self.call_statuses()[status] >= count, timeout, f"{count} calls are {status}")
 
-    def wait_quiet(self, timeout: float = 30) -> None:
+    def wait_quiet(self, timeout: float = 60) -> None:
         """Until nothing waits or runs, and nothing is on its way out."""
 
         def quiet() -> bool:

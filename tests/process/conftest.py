@@ -1,7 +1,9 @@
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
@@ -25,7 +27,7 @@ def migrate(url: str) -> None:
     env = {"TEST_DATABASE_URL": url, "TEST_BOT_APP": "1", "DJANGO_SETTINGS_MODULE": "tests.settings"}
     command = (sys.executable, ROOT / "manage.py", "migrate", "--run-syncdb", "-v0")
     with Process(*command, env=env) as process:
-        assert process.wait(60) == 0, process
+        assert process.wait() == 0, process
 
 
 @pytest.fixture(scope="session")
@@ -77,8 +79,21 @@ def database(request: pytest.FixtureRequest) -> Iterator[Database]:
 
 
 @pytest.fixture
-def emulator(manage: Callable[..., Process]) -> Emulator:
-    return Emulator(manage)
+def emulate() -> Iterator[Callable[..., Emulator]]:
+    """Start an emulator, as ``Emulator(…)`` does. It ends with the test."""
+    with ExitStack() as stack:
+
+        def emulate(*faults: str, **options: Any) -> Emulator:
+            emulator = Emulator(*faults, **options)
+            stack.callback(emulator.kill)
+            return emulator
+
+        yield emulate
+
+
+@pytest.fixture
+def emulator(emulate: Callable[..., Emulator]) -> Emulator:
+    return emulate()
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ def test_killed_in_the_middle_and_started_again(mailing):
     assert mailing.broadcast.status == "running"
 
     second = mailing.run("start", "News", "--local")
-    assert second.wait(60) == 0, second
+    assert second.wait() == 0, second
     statuses = mailing.assert_everybody_got_it_once()
     assert set(statuses) <= {"sent", "unknown"}
     assert 0 < statuses["unknown"] <= IN_FLIGHT
@@ -49,7 +49,7 @@ def test_ctrl_c_pauses_and_says_how_to_go_on(mailing):
     assert not set(mailing.bench.database.call_statuses()) & {"sending", "unknown"}
 
     second = mailing.run("resume", str(mailing.broadcast.pk), "--local")
-    assert second.wait(60) == 0, second
+    assert second.wait() == 0, second
     assert mailing.assert_everybody_got_it_once() == {"sent": SOME}
 
 
@@ -62,7 +62,7 @@ def test_killed_while_it_is_prepared(mailing):
     assert mailing.broadcast.status == "preparing"
     assert 0 < mailing.bench.database.calls.count() < SOME
     third = mailing.run("start", key, "--local")
-    assert third.wait(60) == 0, third
+    assert third.wait() == 0, third
     assert mailing.assert_everybody_got_it_once() == {"sent": SOME}
 
 
@@ -72,7 +72,7 @@ def test_a_file_is_uploaded_with_the_first_message_only(mailing, tmp_path):
     file = tmp_path / "Price.txt"
     file.write_text("1 rouble")
     sent = mailing.run("send", "--file", str(file), "--list", str(mailing.list), "--local")
-    assert sent.wait(60) == 0, sent
+    assert sent.wait() == 0, sent
     file_ids = {
         message["parts"][0]["payload"]["fileId"]
         for who in mailing.people

@@ -65,7 +65,7 @@ def test_a_running_bot_is_not_disturbed(doctor: Doctor, bench: Bench):
 def test_interrupted_it_cleans_up(doctor: Doctor, bench: Bench):
     bench.emulator.faults({"kind": "latency", "seconds": 0.2, "method": "messages/*"})
     process = doctor("--json", "--chat", GROUP)
-    wait_until(lambda: bench.emulator.requests("messages/sendText") > 2, 30, "the trial sends")
+    wait_until(lambda: bench.emulator.requests("messages/sendText") > 2, 60, "the trial sends")
     process.interrupt()
     assert process.wait() == 0
     document = json.loads(process.output)

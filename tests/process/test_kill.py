@@ -13,7 +13,7 @@ pytestmark = pytest.mark.process
 CONVERSATIONS, EACH, KILLS = 100, 20, 10
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_two_thousand_updates_survive_ten_kills(bench: Bench, record_property):
     seed = random.SystemRandom().randrange(10**6)
     print(f"seed {seed}")

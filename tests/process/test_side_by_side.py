@@ -1,7 +1,5 @@
 """Conversations run side by side, at most CONCURRENCY of them, in several threads."""
 
-import time
-
 import pytest
 
 from tests.process.bench import Bench
@@ -21,15 +19,12 @@ def test_a_slow_conversation_delays_no_other(bench: Bench, kind: str):
     bench.emulator.write([(who, f"{kind} 0") for who in OTHERS])
     bench.database.wait_done(50)
 
-    slow = [("slow@example.com", f"{kind} {n} 2") for n in range(1, 3)]
+    slow = [("slow@example.com", f"{kind}-hold {n}") for n in range(1, 3)]
     bench.emulator.write([*slow, *((who, f"{kind} 1 0.01") for who in OTHERS)])
-    began = time.monotonic()
     bench.database.wait_done(100)
-    took = time.monotonic() - began
 
-    assert took < 1.5, "the 50 others waited for the slow one"
-    slow_now = bench.database.updates.filter(chat_id="slow@example.com", status="done").count()
-    assert slow_now == 0
+    assert not bench.database.updates.filter(chat_id="slow@example.com", status="done").exists()
+    (bench.flags / "go").touch()
     bench.database.wait_done(102)
     numbers = [number for who, number in bench.database.records() if who == "slow@example.com"]
     assert numbers == [1, 2]

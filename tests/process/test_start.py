@@ -1,5 +1,6 @@
 """What `runbot` does before it polls: which bots, whose token, what came before, and --reload."""
 
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,8 +26,8 @@ def database(request: pytest.FixtureRequest) -> Iterator[Database]:
 
 
 @pytest.fixture
-def emulator(manage: Callable[..., Process]) -> Emulator:
-    return Emulator(manage, tokens=[TOKEN, SECOND])
+def emulator(emulate: Callable[..., Emulator]) -> Emulator:
+    return emulate(tokens=[TOKEN, SECOND])
 
 
 def bots(bench: Bench, **tokens: str) -> dict[str, dict[str, str]]:
@@ -37,7 +38,7 @@ def test_skip_updates(bench: Bench):
     bench.emulator.people([WHO])
     bench.emulator.write([(WHO, f"async {n} 30") for n in range(3)])
     bot = bench.bot(STOP_TIMEOUT=0)
-    wait_until(lambda: len(bench.database.records()) == 1, 20, "the first handler runs")
+    wait_until(lambda: len(bench.database.records()) == 1, 60, "the first handler runs")
     bot.terminate()
     assert bot.wait() == 0
     bench.emulator.write([(WHO, f"async {n}") for n in range(3, 250)])
@@ -134,12 +135,12 @@ def test_reload(bench: Bench, start: Callable[..., Process], tmp_path: Path):
     bot = start(sys.executable, "manage.py", "runbot", "--reload", env=env, cwd=project)
     bot.wait_for_line(" runs at http")
     bench.emulator.write([(WHO, "hello")])
-    wait_until(lambda: len(bench.emulator.said(WHO)) == 1, 20, "an answer")
+    wait_until(lambda: len(bench.emulator.said(WHO)) == 1, 60, "an answer")
 
     (project / "shop" / "bot.py").write_text(PROJECT_BOT.format(answer="second"))
     bot.wait_for_line("code changed, restarting")
     bench.emulator.write([(WHO, "hello")])
-    wait_until(lambda: len(bench.emulator.said(WHO)) == 2, 20, "an answer")
+    wait_until(lambda: len(bench.emulator.said(WHO)) == 2, 60, "an answer")
     assert [message["text"] for message in bench.emulator.said(WHO)] == ["first", "second"]
 
     # A mistake ends the child, not the watcher.
@@ -147,9 +148,35 @@ def test_reload(bench: Bench, start: Callable[..., Process], tmp_path: Path):
     bot.wait_for_line("SyntaxError")
     (project / "shop" / "bot.py").write_text(PROJECT_BOT.format(answer="third"))
     bench.emulator.write([(WHO, "hello")])
-    wait_until(lambda: len(bench.emulator.said(WHO)) == 3, 20, "an answer")
+    wait_until(lambda: len(bench.emulator.said(WHO)) == 3, 60, "an answer")
     assert bench.emulator.said(WHO)[-1]["text"] == "third"
 
     bot.terminate()
     assert bot.wait() == 0
     assert bench.database.accounts.get().lease_owner == "", "the child ended in order"
+
+
+ON_A_TERMINAL = r"""
+import contextlib, os, pty, signal, sys
+pid, terminal = pty.fork()
+if pid == 0:
+    os.execv(sys.argv[1], sys.argv[1:])
+signal.signal(signal.SIGUSR1, lambda *_: os.write(terminal, b"\x03"))
+with contextlib.suppress(OSError):  # its last process has closed it
+    while output := os.read(terminal, 1024):
+        os.write(1, output)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"""
+"""Runs a command on a terminal of its own; SIGUSR1 presses Ctrl+C there."""
+
+
+def test_ctrl_c_while_reloading_lets_handlers_finish(bench: Bench, start: Callable[..., Process]):
+    """The terminal tells the bot, and the reloader told it once more: the second signal ended it at once."""
+    bench.emulator.people([WHO])
+    bench.emulator.write([(WHO, "async 1 2")])
+    env = {**bench.environment(), "DJANGO_SETTINGS_MODULE": "tests.settings"}
+    bot = start(sys.executable, "-c", ON_A_TERMINAL, sys.executable, "manage.py", "runbot", "--reload", env=env)
+    wait_until(lambda: len(bench.database.records()) == 1, 30, "the handler runs")
+    bot.send(signal.SIGUSR1)
+    assert bot.wait() == 0, bot
+    assert bench.database.statuses() == {"done": 1}

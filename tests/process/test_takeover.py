@@ -31,10 +31,8 @@ def test_the_other_takes_over_from_a_killed_one(bench: Bench):
 
     first.kill()
     first.wait()
-    began = time.monotonic()
-    second.wait_for_line(" runs at http", timeout=15)
+    second.wait_for_line(" runs at http", timeout=30)
 
-    assert time.monotonic() - began < 15
     bench.emulator.write([(who, f"async {n} 0.01") for n in range(10, 12) for who in PEOPLE])
     bench.database.wait_done(240, bot=second)
     bench.database.wait_quiet()
@@ -54,9 +52,9 @@ def test_the_other_takes_over_from_one_that_stops(bench: Bench):
     first.terminate()
     assert first.wait() == 0
     began = time.monotonic()
-    second.wait_for_line(" runs at http", timeout=10)
+    second.wait_for_line(" runs at http")
 
-    assert time.monotonic() - began < 2.5
+    assert time.monotonic() - began < 5, "the lease was given back, not waited for"
     bench.database.wait_done(200, bot=second)
     bench.database.wait_quiet()
     assert_in_order(bench.database.records(), {who: list(range(10)) for who in PEOPLE})
@@ -72,13 +70,13 @@ def test_one_that_was_asleep_does_nothing_once_it_was_replaced(bench: Bench):
     bench.database.wait_done(40, bot=first)
 
     first.send(signal.SIGSTOP)
-    second.wait_for_line(" runs at http", timeout=15)
+    second.wait_for_line(" runs at http", timeout=30)
     bench.database.wait_done(200, bot=second)
     bench.database.wait_quiet()
     first.send(signal.SIGCONT)
     first.wait_for_line("another process took over; standing by")
 
-    wait_until(lambda: "polled by" in first.output, 10, "it stands by")
+    wait_until(lambda: "polled by" in first.output, 60, "it stands by")
     assert bench.database.statuses() == {"done": 200}
     for chat_id, data in bench.database.conversations.values_list("chat_id", "data"):
         assert data["seen"] == list(range(10)), chat_id

@@ -13,12 +13,12 @@ def test_a_press_that_no_handler_takes_is_answered(bench: Bench):
     bench.emulator.people([WHO])
     bench.bot()
     bench.emulator.write([(WHO, "async 1")])
-    wait_until(lambda: len(bench.emulator.said(WHO)) == 1, 20, "a reply")
+    wait_until(lambda: len(bench.emulator.said(WHO)) == 1, 60, "a reply")
     [reply] = bench.emulator.said(WHO)
     press = {"chatId": WHO, "from": WHO, "msgId": reply["msgId"], "callbackData": "of an older release"}
     query_id = bench.emulator.post("callbacks", press)["queryId"]
 
-    wait_until(lambda: bench.emulator.get("state")["callbackAnswers"] != [], 20, "an answer to the press")
+    wait_until(lambda: bench.emulator.get("state")["callbackAnswers"] != [], 60, "an answer to the press")
     [answer] = bench.emulator.get("state")["callbackAnswers"]
     assert (answer["queryId"], answer["text"]) == (query_id, "This button is no longer in use.")
     bench.database.wait_calls(2)

@@ -12,7 +12,7 @@ from tests.process.workers import CALLS, Workers, kill
 from tests.processes import Process, wait_until
 from tests.services import PrivatePostgres, PrivateRedis
 
-pytestmark = [pytest.mark.process, pytest.mark.redis, pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.process, pytest.mark.redis, pytest.mark.slow, pytest.mark.timeout(600)]
 
 CHATS = 100
 PEOPLE = [f"p{number}@example.com" for number in range(CHATS)]
@@ -125,10 +125,10 @@ def test_many_tasks_leave_nothing_behind(workers: Workers):
     worker = workers.worker(pool="threads", slots=4)
     workers.beat()
     workers.post(200, "--one-by-one", "--again", "4")
-    wait_until(lambda: tasks_done(worker) >= 1_000, 60, "a thousand tasks are done")
+    wait_until(lambda: tasks_done(worker) >= 1_000, 120, "a thousand tasks are done")
     before, used = descriptors(worker.pid), resident_mb(worker.pid)
     workers.post(TASKS // 20, "--one-by-one", "--again", "19")
-    wait_until(lambda: tasks_done(worker) >= 1_000 + TASKS, 30 + TASKS // 50, f"{TASKS} more are done")
+    wait_until(lambda: tasks_done(worker) >= 1_000 + TASKS, 120 + TASKS // 50, f"{TASKS} more are done")
     assert workers.wait_settled(200 + TASKS // 20).keys() == {"sent"}
     # Connections to the server are kept for the next burst, so their number may change a little.
     assert descriptors(worker.pid) <= before + 110
@@ -143,7 +143,7 @@ def test_a_warm_shutdown_writes_what_was_on_its_way(workers: Workers):
     workers.post()
     workers.bench.database.wait_calls(200)
     first.terminate()
-    assert first.wait(30) == 0, first
+    assert first.wait() == 0, first
     assert set(workers.bench.database.call_statuses()) <= {"sent", "queued"}
     workers.worker()
     assert workers.wait_settled() == {"sent": CALLS}
@@ -152,6 +152,7 @@ def test_a_warm_shutdown_writes_what_was_on_its_way(workers: Workers):
 def test_the_database_goes_away(
     start: Callable[..., Process],
     manage: Callable[..., Process],
+    emulate: Callable[..., Emulator],
     private_postgres: PrivatePostgres,
     private_redis: PrivateRedis,
     tmp_path,
@@ -161,7 +162,7 @@ def test_the_database_goes_away(
     url = private_postgres.new_database()
     migrate(url)
     database = Database(url)
-    bench = Bench(manage, database, Emulator(manage), tmp_path)
+    bench = Bench(manage, database, emulate(), tmp_path)
     bench.emulator.people(PEOPLE)
     workers = Workers(start, bench, private_redis.url)
     bench.emulator.faults({"kind": "latency", "method": "messages/sendText", "seconds": 0.02})

@@ -46,9 +46,9 @@ class Workers:
 
     def post(self, count: int = CALLS, *options: str) -> None:
         process = self._start(sys.executable, "manage.py", "post", str(count), *options, env=self.env)
-        assert process.wait(60) == 0, process
+        assert process.wait() == 0, process
 
-    def wait_settled(self, count: int = CALLS, timeout: float = 60) -> Counter[str]:
+    def wait_settled(self, count: int = CALLS, timeout: float = 120) -> Counter[str]:
         def settled() -> bool:
             statuses = self.bench.database.call_statuses()
             return statuses.total() == count and not (statuses["queued"] or statuses["sending"])

@@ -3,7 +3,7 @@
 import asyncio
 
 from vkteams_bot.api import Bot
-from vkteams_bot.api.types import decode_event
+from vkteams_bot.api.types.events import decode_event
 from vkteams_bot.fsm import FSMContext, StateKey, StateRecord
 from vkteams_bot.routing import Dispatcher
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.api.fakes import FakeTransport, answer, bot_over
 from tests.routing.events import conversation, texts
-from vkteams_bot.api.types import decode_event
+from vkteams_bot.api.types.events import decode_event
 from vkteams_bot.exceptions import ConfigurationError
 from vkteams_bot.fsm import FSMContext
 from vkteams_bot.routing import Dispatcher, Router, typing_action

@@ -5,13 +5,15 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from django.db import DataError, OperationalError
+from django.db import DataError, InterfaceError
 
-from vkteams_bot.runtime.committer import LARGEST_GROUP, Committer
-from vkteams_bot.stores.bot_store import Changes
+from vkteams_bot.runtime.bot_store import Changes
+from vkteams_bot.runtime.committer import Committer
 from vkteams_bot.stores.lease import LeaseLost
 from vkteams_bot.stores.threads import DatabaseThread
 from vkteams_bot.stores.uuid7 import uuid7
+
+LARGEST = 200
 
 
 class Store:
@@ -21,15 +23,13 @@ class Store:
 
     def __init__(self) -> None:
         self.groups: list[list[int]] = []
-        self.again: list[bool] = []
         self.gate = threading.Event()
         self.gate.set()
         self.fate: Callable[[Changes], None] = lambda changes: None
 
-    def commit(self, changes: Changes, again: bool = False) -> set[UUID]:
+    def commit(self, changes: Changes) -> set[UUID]:
         self.gate.wait(10)
         self.groups.append(list(changes.started))
-        self.again.append(again)
         self.fate(changes)
         return set(changes.claims)
 
@@ -37,7 +37,7 @@ class Store:
 def run(scenario: Callable[[Committer, Store], Coroutine[Any, Any, None]]) -> None:
     async def main() -> None:
         store, thread = Store(), DatabaseThread("test")
-        committer = Committer(store, thread)  # type: ignore[arg-type]
+        committer = Committer(store, thread, largest_group=LARGEST)  # type: ignore[arg-type]
         running = asyncio.create_task(committer.run())
         try:
             await scenario(committer, store)
@@ -45,7 +45,7 @@ def run(scenario: Callable[[Committer, Store], Coroutine[Any, Any, None]]) -> No
             await running
         finally:
             running.cancel()
-            thread.close()
+            await thread.close()
 
     asyncio.run(main())
 
@@ -71,10 +71,10 @@ def test_what_comes_during_a_commit_is_the_next_group():
 
 def test_a_group_is_bounded():
     async def scenario(committer: Committer, store: Store) -> None:
-        for number in range(LARGEST_GROUP + 7):
+        for number in range(LARGEST + 7):
             committer.add(started(number))
         await committer.commit(started(-1))
-        assert [len(group) for group in store.groups] == [LARGEST_GROUP, 8]
+        assert [len(group) for group in store.groups] == [LARGEST, 8]
 
     run(scenario)
 
@@ -99,12 +99,11 @@ def test_a_lost_database_is_waited_for_and_the_same_group_written():
     async def scenario(committer: Committer, store: Store) -> None:
         def away(changes: Changes) -> None:
             if len(store.groups) < 3:
-                raise OperationalError("database is locked")
+                raise InterfaceError("connection already closed")
 
         store.fate = away
         await committer.commit(started(1, 2))
         assert store.groups == [[1, 2]] * 3
-        assert store.again == [False, True, True], "the store knows that it may be written already"
 
     run(scenario)
 
@@ -148,6 +147,30 @@ def test_a_lost_lease_ends_it_for_all():
         for waiter in (first, second, running):
             with pytest.raises(LeaseLost):
                 await waiter
-        thread.close()
+        await thread.close()
+
+    asyncio.run(main())
+
+
+def test_a_lease_lost_while_writing_one_by_one_leaves_nobody_waiting():
+    async def main() -> None:
+        store, thread = Store(), DatabaseThread("test")
+
+        def fate(changes: Changes) -> None:
+            if len(changes.started) > 1:
+                raise DataError("value too long")
+            if changes.started == [2]:
+                raise LeaseLost
+
+        store.fate = fate
+        committer = Committer(store, thread)  # type: ignore[arg-type]
+        waiters = [asyncio.create_task(committer.commit(started(number))) for number in (1, 2, 3)]
+        await asyncio.sleep(0)
+        with pytest.raises(LeaseLost):
+            await committer.run()
+        async with asyncio.timeout(5):
+            results = await asyncio.gather(*waiters, return_exceptions=True)
+        assert [type(result) for result in results] == [frozenset, LeaseLost, LeaseLost]
+        await thread.close()
 
     asyncio.run(main())

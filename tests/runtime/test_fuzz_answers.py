@@ -16,17 +16,19 @@ from vkteams_bot import Router
 from vkteams_bot.api import Bot
 from vkteams_bot.api.methods import GetEvents
 from vkteams_bot.api.responses import read_answer
+from vkteams_bot.api.retry import RetryStrategy
 from vkteams_bot.api.types import Event
+from vkteams_bot.backoff import Backoff
 from vkteams_bot.exceptions import CallError
 from vkteams_bot.fsm import Strategy
 from vkteams_bot.models import BotAccount, Update
 from vkteams_bot.routing import Dispatcher
-from vkteams_bot.runtime import poller as polling
+from vkteams_bot.runtime.backlog import Backlog
 from vkteams_bot.runtime.committer import Committer
-from vkteams_bot.runtime.delivery import Delivery
 from vkteams_bot.runtime.handler import UpdateHandler
 from vkteams_bot.runtime.lanes import Lanes
 from vkteams_bot.runtime.poller import Poller
+from vkteams_bot.runtime.replies import ReplyDelivery
 from vkteams_bot.stores.threads import DatabaseThread, HandlerThreads
 
 FIRST_GOOD = 10**6
@@ -162,7 +164,7 @@ class Server(httpx.AsyncBaseTransport):
 def threads() -> Iterator[tuple[DatabaseThread, HandlerThreads]]:
     database, handlers = DatabaseThread("test"), HandlerThreads(2)
     yield database, handlers
-    database.close()
+    assert asyncio.run(database.close())
     assert handlers.close() == 0
 
 
@@ -171,11 +173,15 @@ async def poll(bodies: list[bytes], database: DatabaseThread, handlers: HandlerT
     bot = Bot("001.1:1", "http://example.com/bot/v1", transport=server)
     found = await database.run(store)
     committer = Committer(found, database)
-    delivery = Delivery(bot, committer, resend_unknown=False)
+    delivery = ReplyDelivery(bot, committer, strategy=RetryStrategy(), claim_seconds=30)
     failures: list[BaseException] = []
     handling = UpdateHandler(bot, Dispatcher([router]), committer, delivery, handlers)
-    lanes = Lanes(handling, on_failure=failures.append)
-    poller = Poller(bot, found, database, lanes, strategy=Strategy.USER_IN_CHAT, high_water=1000)
+    lanes = Lanes(handling, refill=lambda *args: backlog.refill(*args), on_failure=failures.append)
+    limits: dict[str, Any] = {"strategy": Strategy.USER_IN_CHAT, "high_water": 1000}
+    backlog = Backlog(bot, found, database, lanes, delivery, **limits)
+    backlog.caught_up = True
+    at_once = Backoff(first=0, longest=0)
+    poller = Poller(bot, found, database, lanes, backlog, backoff=at_once, empty_backoff=at_once, **limits)
     committing, running = asyncio.create_task(committer.run()), asyncio.create_task(poller.run())
     drained = asyncio.create_task(server.drained.wait())
     try:
@@ -183,7 +189,7 @@ async def poll(bodies: list[bytes], database: DatabaseThread, handlers: HandlerT
         if running.done():
             running.result()
         assert server.drained.is_set()
-        await asyncio.wait_for(lanes.wait_below(1), 10)
+        await asyncio.wait_for(lanes.wait_idle(), 10)
         committer.close()
         await committing
     finally:
@@ -196,9 +202,7 @@ async def poll(bodies: list[bytes], database: DatabaseThread, handlers: HandlerT
 @pytest.mark.django_db(transaction=True)
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(bodies=st.lists(st.tuples(batches(), st.none()) | st.tuples(st.none(), broken_bodies()), min_size=1, max_size=3))
-def test_poller_goes_on_and_handles_the_good_events(bodies, threads, monkeypatch):
-    monkeypatch.setattr(polling, "BACKOFF", NoPause())
-    monkeypatch.setattr(polling, "EMPTY_BACKOFF", NoPause())
+def test_poller_goes_on_and_handles_the_good_events(bodies, threads):
     clear()
     sent = [batch[0].encode("utf-8", "surrogatepass") if batch else broken for batch, broken in bodies]
     good = {event_id for batch, _ in bodies if batch for event_id in batch[1]}
@@ -207,11 +211,6 @@ def test_poller_goes_on_and_handles_the_good_events(bodies, threads, monkeypatch
     assert {f"text {event_id}" for event_id in {*good, FIRST_GOOD + 9}} <= set(handled)
     stored = Update.objects.filter(event_id__in={*good, FIRST_GOOD + 9})
     assert set(stored.values_list("event_id", "status")) == {(event_id, "done") for event_id in {*good, FIRST_GOOD + 9}}
-
-
-class NoPause:
-    def pause(self, failures: int) -> float:
-        return 0.0
 
 
 def clear() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from tests.stores.factories import event, key
 from vkteams_bot.fsm import StateKey, StateRecord
-from vkteams_bot.runtime.lanes import Lane, Lanes, QueuedUpdate
+from vkteams_bot.runtime.lanes import Lane, Lanes, QueuedUpdate, Work
 
 A, B = key("a@example.com"), key("b@example.com")
 
@@ -19,7 +19,8 @@ class Handle:
         self.gates: dict[int, asyncio.Event] = {}
         self.records: list[StateRecord | None] = []
 
-    async def __call__(self, lane: Lane, update: QueuedUpdate) -> None:
+    async def __call__(self, lane: Lane, update: Work) -> None:
+        assert isinstance(update, QueuedUpdate)
         self.records.append(lane.record)
         self.log.append(f"start {update.id}")
         await self.gates.setdefault(update.id, asyncio.Event()).wait()
@@ -31,11 +32,24 @@ class Handle:
             self.gates.setdefault(number, asyncio.Event()).set()
 
 
-def put(lanes: Lanes, where: StateKey, *ids: int, state: str = "loaded") -> None:
+def put(lanes: Lanes, where: StateKey, *ids: int, state: str = "loaded") -> list[bool]:
     with lanes.held([where]) as wanted:
-        for number in ids:
-            record = StateRecord(state) if wanted else StateRecord("not wanted")
-            lanes.put(where, QueuedUpdate(number, event(number)), record)
+        record = StateRecord(state) if wanted else StateRecord("not wanted")
+        return [lanes.put(where, QueuedUpdate(number, event(number)), record) for number in ids]
+
+
+class Database:
+    """What waits behind the lanes."""
+
+    def __init__(self) -> None:
+        self.waiting: list[int] = []
+        self.asked: list[tuple[int, int]] = []
+
+    async def refill(self, where: StateKey, after: int, limit: int) -> tuple[list[QueuedUpdate], bool]:
+        self.asked.append((after, limit))
+        page = [number for number in self.waiting if number > after][:limit]
+        await asyncio.sleep(0)
+        return [QueuedUpdate(number, event(number)) for number in page], len(page) < limit
 
 
 async def settle() -> None:
@@ -46,7 +60,8 @@ async def settle() -> None:
 def run(scenario: Callable[[Lanes, Handle, list[BaseException]], Coroutine[Any, Any, None]]) -> None:
     async def main() -> None:
         handle, failures = Handle(), list[BaseException]()
-        await scenario(Lanes(handle, on_failure=failures.append), handle, failures)
+        lanes = Lanes(handle, refill=Database().refill, on_failure=failures.append)
+        await scenario(lanes, handle, failures)
 
     asyncio.run(main())
 
@@ -57,14 +72,14 @@ def test_one_conversation_is_in_order_and_others_run_beside_it():
         put(lanes, B, 3)
         await settle()
         assert handle.log == ["start 1", "start 3"]
-        assert (lanes.size, lanes.ids()) == (3, {1, 2, 3})
+        assert (lanes.size, lanes.update_ids()) == (3, {1, 2, 3})
         handle.let_go(3, 2)
         await settle()
         assert handle.log == ["start 1", "start 3", "end 3"]
         handle.let_go(1)
         await settle()
         assert handle.log[3:] == ["end 1", "start 2", "end 2"]
-        assert (lanes.size, lanes.ids()) == (0, set())
+        assert (lanes.size, lanes.update_ids()) == (0, set())
 
     run(scenario)
 
@@ -133,10 +148,10 @@ def test_a_failure_is_reported():
     async def main() -> None:
         failures: list[BaseException] = []
 
-        async def fails(lane: Lane, update: QueuedUpdate) -> None:
-            raise LookupError(update.id)
+        async def fails(lane: Lane, update: Work) -> None:
+            raise LookupError(update)
 
-        lanes = Lanes(fails, on_failure=failures.append)
+        lanes = Lanes(fails, refill=Database().refill, on_failure=failures.append)
         put(lanes, A, 1)
         await settle()
         assert [type(error) for error in failures] == [LookupError]
@@ -158,3 +173,64 @@ def test_the_high_water_mark(limit: int):
         assert waiting.done()
 
     run(scenario)
+
+
+def test_a_full_lane_leaves_its_surplus_in_the_database_and_gets_it_in_order():
+    async def main() -> None:
+        handle, database, failures = Handle(), Database(), list[BaseException]()
+        lanes = Lanes(handle, refill=database.refill, on_failure=failures.append, longest=2)
+        handle.let_go(*range(2, 20))
+        database.waiting = [1, 2, 3, 4, 5]
+        assert put(lanes, A, 1) == [True]
+        await settle()
+        assert put(lanes, A, 2, 3, 4, 5) == [True, True, False, False]
+        assert put(lanes, B, 6) == [True], "another conversation has room"
+        assert not lanes.is_idle
+        database.waiting.append(7)
+        assert put(lanes, A, 7) == [False], "it may not overtake those that wait"
+        handle.let_go(1)
+        await asyncio.wait_for(lanes.wait_idle(), 5)
+        assert [line for line in handle.log if line.startswith("start")] == [
+            f"start {number}" for number in (1, 6, 2, 3, 4, 5, 7)
+        ]
+        assert not failures
+
+    asyncio.run(main())
+
+
+def test_what_is_stored_while_a_lane_is_filled_is_not_forgotten():
+    async def main() -> None:
+        handle, database, failures = Handle(), Database(), list[BaseException]()
+        refill = database.refill
+
+        async def interrupted(where: StateKey, after: int, limit: int) -> tuple[list[QueuedUpdate], bool]:
+            page = await refill(where, after, limit)
+            if 4 not in database.waiting:
+                database.waiting.append(4)
+                put(lanes, A, 4)
+            return page
+
+        lanes = Lanes(handle, refill=interrupted, on_failure=failures.append, longest=1)
+        handle.let_go(2, 3, 4)
+        database.waiting = [1, 2, 3]
+        put(lanes, A, 1)
+        await settle()
+        put(lanes, A, 2, 3)
+        handle.let_go(1)
+        await asyncio.wait_for(lanes.wait_idle(), 5)
+        assert handle.log[-1] == "end 4"
+
+    asyncio.run(main())
+
+
+def test_an_older_update_is_taken_by_a_full_lane():
+    """One that an operator retries: the lane looks in the database for newer ones only."""
+
+    async def main() -> None:
+        handle, database, failures = Handle(), Database(), list[BaseException]()
+        lanes = Lanes(handle, refill=database.refill, on_failure=failures.append, longest=1)
+        put(lanes, A, 5)
+        await settle()
+        assert put(lanes, A, 6, 7, 3) == [True, False, True]
+
+    asyncio.run(main())

@@ -8,22 +8,24 @@ from urllib.parse import parse_qs
 
 import httpx
 import pytest
-from django.db import OperationalError
+from django.db import InterfaceError, OperationalError
 
 from tests.stores.factories import key, raw_message, store
 from vkteams_bot import F, Router
 from vkteams_bot.api import Bot
+from vkteams_bot.api.retry import RetryStrategy
+from vkteams_bot.api.types.events import decode_event
+from vkteams_bot.backoff import Backoff
 from vkteams_bot.fsm import FSMContext, StateRecord, Strategy
 from vkteams_bot.models import Conversation, OutgoingCall, Update
 from vkteams_bot.routing import Dispatcher
+from vkteams_bot.runtime.backlog import Backlog
+from vkteams_bot.runtime.bot_store import BotStore
 from vkteams_bot.runtime.committer import Committer
-from vkteams_bot.runtime.delivery import Delivery
 from vkteams_bot.runtime.handler import UpdateHandler
 from vkteams_bot.runtime.lanes import Lanes
 from vkteams_bot.runtime.poller import Poller
-from vkteams_bot.runtime.recovery import Recovery
-from vkteams_bot.runtime.sweep import Sweep
-from vkteams_bot.stores.bot_store import BotStore
+from vkteams_bot.runtime.replies import ReplyDelivery
 from vkteams_bot.stores.threads import DatabaseThread, HandlerThreads
 
 pytestmark = [pytest.mark.orm, pytest.mark.django_db(transaction=True)]
@@ -41,6 +43,11 @@ async def unstorable_state(message, state: FSMContext):
 async def unstorable_reply(message, state: FSMContext):
     state.update_data(seen="never kept")
     return message.bot.send_file(message.chat.chat_id, file=b"bytes without a path")
+
+
+@router.message(F.text == "unstorable second reply")
+async def unstorable_second_reply(message):
+    return ["first", message.bot.send_file(message.chat.chat_id, file=b"x" * 2**21)]
 
 
 @router.message()
@@ -79,42 +86,63 @@ class FlakyThread(DatabaseThread):
         result = await super().run(work, *args, **kwargs)
         if self.losses:
             self.losses -= 1
-            raise OperationalError("database is locked")
+            raise InterfaceError("connection already closed")
         return result
 
 
 class Scene:
     """The parts of a session, without its lease and watchdog."""
 
-    def __init__(self, server: Server, thread: FlakyThread, threads: HandlerThreads, found: BotStore) -> None:
+    def __init__(
+        self,
+        server: Server,
+        thread: FlakyThread,
+        threads: HandlerThreads,
+        found: BotStore,
+        *,
+        high_water: int = 1000,
+        longest: int = 100,
+    ) -> None:
         self.server = server
         self.thread = thread
         self.store = found
         self.failures: list[BaseException] = []
         bot = Bot("001.1:1", "http://example.com/bot/v1", transport=server)
         self.committer = Committer(found, thread)
-        self.delivery = Delivery(bot, self.committer, resend_unknown=False)
+        self.delivery = ReplyDelivery(bot, self.committer, strategy=RetryStrategy(), claim_seconds=30)
         handling = UpdateHandler(bot, Dispatcher([router]), self.committer, self.delivery, threads)
-        self.lanes = Lanes(handling, on_failure=self.failures.append)
-        options: dict[str, Any] = {"strategy": Strategy.USER_IN_CHAT, "high_water": 1000}
-        self.poller = Poller(bot, found, thread, self.lanes, **options)
-        self.recovery = Recovery(bot, found, thread, self.lanes, self.delivery, **options)
-        self.sweep = Sweep(found, thread, self.recovery, self.delivery)
+        self.lanes = Lanes(
+            handling, refill=lambda *args: self.backlog.refill(*args), on_failure=self.failures.append, longest=longest
+        )
+        options: dict[str, Any] = {"strategy": Strategy.USER_IN_CHAT, "high_water": high_water}
+        self.backlog = Backlog(
+            bot,
+            found,
+            thread,
+            self.lanes,
+            self.delivery,
+            page=7,
+            alone_seconds=0.3,
+            look_seconds=0.01,
+            backoff=Backoff(first=0.01),
+            **options,
+        )
+        self.poller = Poller(bot, found, thread, self.lanes, self.backlog, patience=0.05, **options)
 
     async def drained(self) -> None:
         await asyncio.wait_for(self.server.drained.wait(), 10)
-        await asyncio.wait_for(self.lanes.wait_below(1), 10)
+        await asyncio.wait_for(self.lanes.wait_idle(), 10)
 
 
 @pytest.fixture
 def run() -> Iterator[Callable[..., None]]:
     thread, threads = FlakyThread("test"), HandlerThreads(2)
 
-    def run(scenario: Callable[[Scene], Coroutine[Any, Any, None]], *batches: list[Any]) -> None:
+    def run(scenario: Callable[[Scene], Coroutine[Any, Any, None]], *batches: list[Any], **limits: int) -> None:
         async def main() -> None:
             server = Server()
             server.batches = list(batches)
-            scene = Scene(server, thread, threads, await thread.run(store))
+            scene = Scene(server, thread, threads, await thread.run(store), **limits)
             committing = asyncio.create_task(scene.committer.run())
             try:
                 await scenario(scene)
@@ -126,11 +154,12 @@ def run() -> Iterator[Callable[..., None]]:
         asyncio.run(main())
 
     yield run
-    thread.close()
+    assert asyncio.run(thread.close())
     assert threads.close() == 0
 
 
 async def poll(scene: Scene) -> None:
+    scene.backlog.caught_up = True
     polling = asyncio.create_task(scene.poller.run())
     done = asyncio.create_task(scene.drained())
     await asyncio.wait((polling, done), return_when=asyncio.FIRST_COMPLETED)
@@ -188,27 +217,25 @@ def test_a_batch_whose_commit_was_not_answered_is_handled_once(run):
 
 
 def test_a_retry_whose_commit_was_not_answered_is_handled_once(run, monkeypatch):
-    monkeypatch.setattr("vkteams_bot.runtime.sweep.SWEEP_SECONDS", 0.01)
-
     async def scenario(scene: Scene) -> None:
         await poll(scene)
         await scene.thread.run(lambda: Update.objects.update(status="retry"))
         taken = asyncio.Event()
-        take_work = scene.store.take_work
+        take_retried = scene.store.take_retried
 
         def lose(*args: Any) -> Any:
-            result = take_work(*args)
+            result = take_retried(*args)
             if not taken.is_set():
                 taken.set()
-                raise OperationalError("database is locked")
+                raise InterfaceError("connection already closed")
             return result
 
-        monkeypatch.setattr(scene.store, "take_work", lose)
-        sweeping = asyncio.create_task(scene.sweep.run())
+        monkeypatch.setattr(scene.store, "take_retried", lose)
+        sweeping = asyncio.create_task(scene.backlog.run())
         async with asyncio.timeout(10):
             while len(scene.server.texts) < 2:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
-            await scene.lanes.wait_below(1)
+            await scene.lanes.wait_idle()
         sweeping.cancel()
         assert scene.server.texts == ["reply to text 1"] * 2
 
@@ -231,7 +258,7 @@ def test_a_stored_update_that_cannot_be_read_is_marked(run):
     async def scenario(scene: Scene) -> None:
         await poll(scene)
         await scene.thread.run(lambda: Update.objects.update(status="pending", payload={"eventId": 1}))
-        await scene.recovery.run()
+        await scene.backlog.requeue(await scene.thread.run(lambda: scene.store.pending(0, 10)))
 
     run(scenario, [raw_message(1)])
 
@@ -258,3 +285,263 @@ def test_an_operator_wins_over_a_handler_that_runs_meanwhile(run):
 
     found = Conversation.objects.get()
     assert (found.state, found.data) == (None, {})
+
+
+def test_what_is_left_in_the_database_is_handled_in_order_and_once(run):
+    """More than the lanes take, of few conversations and in small pages, while polling goes on."""
+    people = ["a@example.com", "b@example.com", "c@example.com"]
+    events = [raw_message(number, people[number % 3]) for number in range(1, 121)]
+    batches = [events[start : start + 20] for start in range(0, 120, 20)]
+
+    async def scenario(scene: Scene) -> None:
+        working = [asyncio.create_task(part) for part in (scene.backlog.run(), scene.poller.run())]
+        try:
+            async with asyncio.timeout(30):
+                await scene.server.drained.wait()
+                while len(scene.server.texts) < 120:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+            await scene.lanes.wait_idle()
+        finally:
+            for part in working:
+                part.cancel()
+        assert not scene.failures
+
+    run(scenario, *batches, high_water=10, longest=3)
+
+    assert set(Update.objects.values_list("status", flat=True)) == {"done"}
+    for conversation in Conversation.objects.all():
+        mine = [number for number in range(1, 121) if people[number % 3] == conversation.chat_id]
+        assert conversation.data == {"seen": texts(*mine)}
+
+
+def test_a_conversation_that_hangs_stops_neither_polling_nor_the_others(run, monkeypatch):
+    async def scenario(scene: Scene) -> None:
+        gate = asyncio.Event()
+        deliver = scene.delivery.deliver
+
+        async def held(flight: Any, **options: Any) -> None:
+            if flight.call.chat_id == "slow@example.com":
+                await gate.wait()
+            await deliver(flight, **options)
+
+        monkeypatch.setattr(scene.delivery, "deliver", held)
+        working = [asyncio.create_task(part) for part in (scene.backlog.run(), scene.poller.run())]
+        try:
+            async with asyncio.timeout(30):
+                while "reply to text 50" not in scene.server.texts:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+            assert len(scene.server.texts) == 1
+            gate.set()
+            async with asyncio.timeout(30):
+                while len(scene.server.texts) < 50:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+            await scene.lanes.wait_idle()
+        finally:
+            for part in working:
+                part.cancel()
+
+    slow = [raw_message(number, "slow@example.com") for number in range(1, 50)]
+    run(scenario, slow, [raw_message(50, "quick@example.com")], high_water=20, longest=5)
+
+    assert set(Update.objects.values_list("status", flat=True)) == {"done"}
+    assert Conversation.objects.get(chat_id="slow@example.com").data == {"seen": texts(*range(1, 50))}
+
+
+def test_an_update_that_hangs_alone_after_crashes_holds_up_nobody_for_long(run, monkeypatch):
+    async def scenario(scene: Scene) -> None:
+        gate = asyncio.Event()
+        monkeypatch.setattr(scene.lanes, "_handle", _held(scene.lanes._handle, gate))
+        await scene.thread.run(lambda: scene.store.ingest([scene.poller._incoming(found)], 1, ()))
+        await scene.thread.run(lambda: Update.objects.update(attempts=3))
+        working = [asyncio.create_task(part) for part in (scene.backlog.run(), scene.poller.run())]
+        try:
+            async with asyncio.timeout(10):
+                while "reply to text 2" not in scene.server.texts:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+            gate.set()
+            await asyncio.wait_for(scene.lanes.wait_idle(), 10)
+        finally:
+            for part in working:
+                part.cancel()
+
+    (found,) = [decode_event(raw_message(1), None)]
+    run(scenario, [raw_message(2, "quick@example.com")])
+
+    assert set(Update.objects.values_list("status", flat=True)) == {"done"}
+
+
+def _held(handle: Any, gate: asyncio.Event) -> Any:
+    async def handled(lane: Any, work: Any) -> None:
+        if work.event.event_id == 1:
+            await gate.wait()
+        await handle(lane, work)
+
+    return handled
+
+
+def test_what_a_lane_takes_from_the_database_before_the_poller_offers_it_is_handled_once(run, monkeypatch):
+    """A lane that was refilled got an update of a batch whose last one was not stored yet, and then got it again."""
+
+    async def scenario(scene: Scene) -> None:
+        store_batch = scene.poller._store_batch
+
+        async def slowly(incoming: Any, wanted: Any) -> Any:
+            stored = await store_batch(incoming, wanted)
+            if [item.event.event_id for item in incoming] in ([1], [2]):
+                lane = scene.lanes._lanes[key()]
+                lane.surplus = True
+                await scene.lanes._fill(lane)
+                assert not lane.queue
+            return stored
+
+        monkeypatch.setattr(scene.poller, "_store_batch", slowly)
+        await poll(scene)
+
+    run(scenario, [raw_message(1), raw_message(2), {**raw_message(9), "extra": float("nan")}], [raw_message(10)])
+
+    assert Conversation.objects.get().data == {"seen": texts(1, 2, 10)}
+
+
+def test_when_a_later_reply_cannot_be_stored_no_turn_and_no_id_is_kept(run, monkeypatch):
+    async def scenario(scene: Scene) -> None:
+        turns: list[Any] = []
+        reserve, give_back = scene.delivery.reserve, scene.delivery.give_back
+
+        def counted_reserve(chat: str | None) -> bool:
+            turns.append(chat)
+            return reserve(chat)
+
+        def counted_give_back() -> None:
+            turns.pop()
+            give_back()
+
+        monkeypatch.setattr(scene.delivery, "reserve", counted_reserve)
+        monkeypatch.setattr(scene.delivery, "give_back", counted_give_back)
+        await poll(scene)
+        assert (turns, scene.delivery.known, scene.server.texts) == ([], set(), [])
+
+    run(scenario, [raw_message(1, text="unstorable second reply")])
+
+    assert Update.objects.get().status == "failed"
+    assert not OutgoingCall.objects.exists()
+
+
+def test_when_a_reply_cannot_be_committed_no_turn_and_no_id_is_kept(run, monkeypatch):
+    async def scenario(scene: Scene) -> None:
+        given_back: list[None] = []
+        commit = scene.store.commit
+
+        def refusing(changes: Any) -> Any:
+            if changes.calls:
+                raise OperationalError("canceling statement due to statement timeout")
+            return commit(changes)
+
+        monkeypatch.setattr(scene.store, "commit", refusing)
+        monkeypatch.setattr(scene.delivery, "give_back", lambda: given_back.append(None))
+        await poll(scene)
+        assert (len(given_back), scene.delivery.known, scene.server.texts) == (1, set(), [])
+
+    run(scenario, [raw_message(1)])
+
+    assert Update.objects.get().status == "failed"
+
+
+def test_an_update_whose_failure_cannot_be_written_waits_and_ends_no_bot(run, monkeypatch):
+    """As while somebody holds a lock on its row."""
+
+    async def scenario(scene: Scene) -> None:
+        commit = scene.store.commit
+
+        def refusing(changes: Any) -> Any:
+            if changes.finished and changes.finished[0].id == Update.objects.get(event_id=1).pk:
+                raise OperationalError("canceling statement due to lock timeout")
+            return commit(changes)
+
+        monkeypatch.setattr(scene.store, "commit", refusing)
+        await poll(scene)
+
+    run(scenario, [raw_message(1)], [raw_message(2)])
+
+    assert list(Update.objects.order_by("pk").values_list("status", flat=True)) == ["pending", "done"]
+    assert Conversation.objects.get().data == {"seen": texts(2)}
+
+
+def test_what_an_operator_asks_for_while_pages_are_read_is_handled_once(run, monkeypatch):
+    async def scenario(scene: Scene) -> None:
+        requeue = scene.backlog.requeue
+        feeding: list[asyncio.Task[None]] = []
+
+        async def slowly(page: Any) -> None:
+            if not feeding:
+                feeding.append(asyncio.create_task(scene.backlog.feed()))
+                await asyncio.sleep(0.1)
+            await requeue(page)
+
+        monkeypatch.setattr(scene.backlog, "requeue", slowly)
+        incoming = [scene.poller._incoming(decode_event(raw_message(number), None)) for number in (1, 2)]
+        await scene.thread.run(lambda: scene.store.ingest(incoming, 2, ()))
+        await scene.thread.run(lambda: Update.objects.filter(event_id=2).update(status="retry"))
+        assert await scene.backlog.look() == 1
+        await feeding[0]
+        await asyncio.wait_for(scene.lanes.wait_idle(), 10)
+        assert not scene.failures
+
+    run(scenario)
+
+    assert sorted(Conversation.objects.get().data["seen"]) == texts(1, 2)
+
+
+def test_a_statement_that_times_out_stops_no_bot(run, monkeypatch, caplog):
+    """Neither at the start nor later: what is no outage was raised through, and ended the process."""
+
+    async def scenario(scene: Scene) -> None:
+        for name in ("recover", "crashing", "pending", "has_work", "waiting_replies"):
+            monkeypatch.setattr(scene.store, name, _timing_out_once(getattr(scene.store, name)))
+        working = [asyncio.create_task(part) for part in (scene.backlog.run(), scene.poller.run())]
+        try:
+            async with asyncio.timeout(20):
+                while len(scene.server.texts) < 2:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+                while "operators" not in caplog.text:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+            await asyncio.sleep(0.05)
+            assert not any(part.done() for part in working)
+        finally:
+            for part in working:
+                part.cancel()
+
+    run(scenario, [raw_message(1), raw_message(2)])
+
+    assert set(Update.objects.values_list("status", flat=True)) == {"done"}
+
+
+def _timing_out_once(work: Any) -> Any:
+    failures = [OperationalError("canceling statement due to statement timeout")]
+
+    def timing_out(*args: Any, **options: Any) -> Any:
+        if failures:
+            raise failures.pop()
+        return work(*args, **options)
+
+    return timing_out
+
+
+def test_a_batch_that_is_stored_one_by_one_beside_the_backlog_is_handled_once(run, monkeypatch):
+    """The backlog read the first ones before the last was stored, and then the poller queued them, too."""
+
+    async def scenario(scene: Scene) -> None:
+        store_batch = scene.poller._store_batch
+
+        async def slowly(incoming: Any, wanted: Any) -> Any:
+            stored = await store_batch(incoming, wanted)
+            if len(incoming) == 1:
+                scene.backlog.leave()
+                await scene.backlog.feed()
+            return stored
+
+        monkeypatch.setattr(scene.poller, "_store_batch", slowly)
+        await poll(scene)
+
+    run(scenario, [raw_message(1), raw_message(2), {**raw_message(9), "extra": float("nan")}], [raw_message(10)])
+
+    assert Conversation.objects.get().data == {"seen": texts(1, 2, 10)}

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from vkteams_bot.api.types import Event, decode_event
+from vkteams_bot.api.types import Event
+from vkteams_bot.api.types.events import decode_event
 from vkteams_bot.fsm import StateKey
 from vkteams_bot.models import BotAccount
-from vkteams_bot.stores.bot_store import BotStore
+from vkteams_bot.runtime.bot_store import BotStore
 from vkteams_bot.stores.inbox import Incoming
 
 OWNER = "test:1:a"

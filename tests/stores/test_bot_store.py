@@ -1,4 +1,6 @@
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import connection, transaction
@@ -7,23 +9,46 @@ from django.utils import timezone
 from tests.stores.factories import account, event, incoming, key, store
 from vkteams_bot.api import ParseMode
 from vkteams_bot.api.methods import SendText
+from vkteams_bot.api.outcomes import Kind, Outcome
+from vkteams_bot.api.retry import RetryStrategy
 from vkteams_bot.fsm import StateRecord
 from vkteams_bot.models import BotAccount, Chat, ChatMessage, Contact, Conversation, OutgoingCall, Update
-from vkteams_bot.stores import log, outbox
-from vkteams_bot.stores.bot_store import BotStore, Changes
+from vkteams_bot.runtime.bot_store import BotStore, Changes
+from vkteams_bot.stores import inbox, log, outbox
 from vkteams_bot.stores.inbox import Finished, Incoming
 from vkteams_bot.stores.lease import LeaseLost
-from vkteams_bot.stores.outbox import CallOutcome, NewCall, StoredCall
+from vkteams_bot.stores.outbox import ClaimedCall, NewCall
+from vkteams_bot.stores.payloads import stored
 from vkteams_bot.stores.uuid7 import uuid7
+from vkteams_bot.worker.recorder import Recorded
+from vkteams_bot.worker.results import result_of
+from vkteams_bot.worker.sender import Completed, InFlight
 
 pytestmark = [pytest.mark.orm, pytest.mark.django_db]
 
 QUEUED, SENDING, SENT = OutgoingCall.Status.QUEUED, OutgoingCall.Status.SENDING, OutgoingCall.Status.SENT
 
 
-def reply(update_id: int | None = None, status: str = SENDING, chat: str = "a@example.com") -> NewCall:
-    method = SendText(chat, "hello")
-    return NewCall(StoredCall(uuid7(), method, update_id), outbox.storable(method, None), status)
+METHOD = SendText("a@example.com", "hello")
+
+
+def reply(update_id: int | None = None, status: str = SENDING) -> NewCall:
+    return NewCall(
+        id=uuid7(),
+        method=METHOD.path,
+        chat_id="a@example.com",
+        params=stored(METHOD, None),
+        origin=OutgoingCall.Origin.REPLY,
+        update_id=update_id,
+        claimed=status == SENDING,
+    )
+
+
+def recorded(call: NewCall, kind: Kind = Kind.SENT, **outcome: Any) -> Recorded:
+    """What became of a reply, as it is committed."""
+    claimed = ClaimedCall(id=call.id, method=call.method, chat_id=call.chat_id, origin=call.origin)
+    completed = Completed(InFlight(claimed, METHOD), Outcome(kind=kind, **outcome))
+    return completed, result_of(claimed, completed.outcome, RetryStrategy(), timezone.now())
 
 
 def finished(ids: dict[int, int], count: int) -> Changes:
@@ -36,9 +61,9 @@ def finished(ids: dict[int, int], count: int) -> Changes:
                 finished=[Finished(update_id, "done", "app.bot:handler")],
                 states={key(f"p{number}@example.com"): StateRecord("state", {"n": number})},
                 calls=[call],
-                outcomes=[CallOutcome(call.call.id, SENT, msg_id="7")],
-                claims=[call.call.id],
-                log=log.outgoing(call.call.method, None, timezone.now()),
+                recorded=[recorded(call, msg_id="7")],
+                claims=[call.id],
+                log=log.outgoing(METHOD, None, timezone.now()),
             )
         )
     return changes
@@ -169,8 +194,8 @@ class TestFence:
             lambda: old.ingest(incoming(2), 2, []),
             lambda: old.ingest([], 9, []),
             lambda: old.commit(finished(ids, 1)),
-            lambda: old.take_work((), 10),
-            lambda: old.recover(resend=False),
+            lambda: old.take_retried(10),
+            lambda: old.recover(),
             lambda: old.skip_pending(),
             old.lease.renew,
         ):
@@ -236,17 +261,18 @@ class TestRecovery:
         calls = [reply(status=SENDING), reply(status=QUEUED)]
         found.commit(Changes(calls=calls))
 
-        recovered = self.restart("2").recover(resend=False)
+        recovered = self.restart("2").recover()
 
         assert recovered.unknown == 1
         statuses = dict(OutgoingCall.objects.values_list("pk", "status"))
-        assert statuses == {calls[0].call.id: "unknown", calls[1].call.id: "queued"}
+        assert statuses == {calls[0].id: "unknown", calls[1].id: "queued"}
         assert "process died" in OutgoingCall.objects.get(status="unknown").error
 
-    def test_what_was_being_sent_is_sent_again_when_asked_for(self):
+    def test_what_was_being_sent_is_sent_again_when_asked_for(self, settings):
+        settings.VKTEAMS_BOT = {**settings.VKTEAMS_BOT, "ON_UNKNOWN": "resend"}
         store().commit(Changes(calls=[reply(status=SENDING)]))
 
-        self.restart("2").recover(resend=True)
+        self.restart("2").recover()
 
         assert OutgoingCall.objects.get().status == QUEUED
 
@@ -255,7 +281,7 @@ class TestRecovery:
         first, second = Update.objects.order_by("pk")
         for crash in (1, 2, 3):
             again = self.restart(f"crash {crash}")
-            recovered = again.recover(resend=False)
+            recovered = again.recover()
             assert recovered.failed == (1 if crash == 3 else 0)
             again.commit(Changes(started=[first.pk]) if crash < 3 else Changes())
         first.refresh_from_db()
@@ -269,12 +295,12 @@ class TestRecovery:
         for crash in (1, 2, 3):
             again = self.restart(f"crash {crash}")
             assert again.crashing() == []
-            assert again.recover(resend=False).failed == 0
+            assert again.recover().failed == 0
             again.commit(Changes(started=ids[:2]) if crash < 3 else Changes())
 
         assert [update.id for update in again.crashing()] == ids[:2]
         again.commit(Changes(started=ids[:1]))
-        assert self.restart("crash 4").recover(resend=False).failed == 1
+        assert self.restart("crash 4").recover().failed == 1
         assert Update.objects.get(status="failed").pk == ids[0]
 
     def test_an_orderly_stop_is_no_crash(self):
@@ -286,7 +312,7 @@ class TestRecovery:
         found.commit(Changes(put_back=[started.pk]))
         assert set(Update.objects.values_list("status", flat=True)) == {"pending"}
 
-        self.restart("2", crashed=False).recover(resend=False)
+        self.restart("2", crashed=False).recover()
 
         assert set(Update.objects.values_list("status", "attempts")) == {("pending", 0)}
 
@@ -305,45 +331,72 @@ class TestCalls:
         found = store()
         waiting, dropped = reply(status=QUEUED), reply(status=QUEUED)
         found.commit(Changes(calls=[waiting, dropped]))
-        OutgoingCall.objects.filter(pk=dropped.call.id).drop()
-        claims = Changes(claims=[waiting.call.id, dropped.call.id])
+        outbox.drop(OutgoingCall.objects.filter(pk=dropped.id))
+        claims = Changes(claims=[waiting.id, dropped.id])
 
-        assert found.commit(claims) == {waiting.call.id}
+        assert found.commit(claims) == {waiting.id}
+        assert found.commit(claims) == {waiting.id}, "the claim is ours: its commit may not have been answered"
+        OutgoingCall.objects.update(claimed_by="another")
         assert found.commit(claims) == set(), "it is claimed already"
-        assert found.commit(claims, again=True) == {waiting.call.id}, "the claim was ours: its commit was not answered"
 
     def test_an_unclaimed_one_waits_again(self):
         found = store()
         call = reply(status=SENDING)
         found.commit(Changes(calls=[call]))
 
-        found.commit(Changes(unclaimed=[call.call.id]))
+        found.commit(Changes(released=[call.id]))
         assert OutgoingCall.objects.get().status == QUEUED
         OutgoingCall.objects.update(status=SENT)
-        found.commit(Changes(unclaimed=[call.call.id]))
+        found.commit(Changes(released=[call.id]))
         assert OutgoingCall.objects.get().status == SENT
 
     def test_a_call_comes_back_as_it_went(self):
         found = store()
         method = SendText("a@example.com", "text \N{SNOWMAN}", reply_msg_id=["1", "2"], parse_mode=ParseMode.HTML)
-        call = StoredCall(uuid7(), method)
-        found.commit(Changes(calls=[NewCall(call, outbox.storable(method, None), QUEUED)]))
+        call = replace(reply(status=QUEUED), params=stored(method, None))
+        found.commit(Changes(calls=[call]))
 
         assert found.has_work(())
-        [back] = found.take_work((), 10)[1]
+        [back] = found.waiting_replies((), 10)
 
-        assert back.id == call.id
-        assert back.method.params(None) == method.params(None)
+        assert back.flight.call.id == call.id
+        assert back.flight.method.params(None) == method.params(None)
         assert not found.has_work({call.id})
-        assert found.take_work({call.id}, 10) == ([], [])
+        assert found.waiting_replies({call.id}, 10) == []
 
-    def test_a_row_that_cannot_be_sent_is_marked(self):
+    def test_a_waiting_reply_knows_its_conversation(self):
         found = store()
-        found.commit(Changes(calls=[reply(status=QUEUED)]))
-        OutgoingCall.objects.update(method="messages/doesNotExist")
+        ids = found.ingest(incoming(1), 1, []).ids
+        found.commit(Changes(calls=[reply(ids[1], QUEUED), reply(None, QUEUED)]))
 
-        assert found.take_work((), 10) == ([], [])
-        assert OutgoingCall.objects.get().status == "failed"
+        answer, orphan = found.waiting_replies((), 10)
+
+        assert answer.key == key()
+        assert orphan.key.chat_id == "a@example.com"
+
+    @pytest.mark.parametrize("row", [{"method": "messages/doesNotExist"}, {"params": [1]}, {"params": {"file": 7}}])
+    def test_a_row_that_cannot_be_sent_is_marked_and_the_bot_starts(self, row):
+        found = store()
+        found.commit(Changes(calls=[reply(status=QUEUED), reply(status=QUEUED)]))
+        first = OutgoingCall.objects.order_by("pk")[0]
+        OutgoingCall.objects.filter(pk=first.pk).update(**row)
+
+        assert len(found.waiting_replies((), 10)) == 1
+        first.refresh_from_db()
+        assert (first.status, "cannot be sent" in first.error) == ("failed", True)
+
+    def test_one_that_is_put_back_waits_and_counts_its_try(self):
+        found = store()
+        call = reply()
+        found.commit(Changes(calls=[call]))
+
+        found.commit(Changes(recorded=[recorded(call, Kind.NOT_SENT, error="away", repeatable=True)]))
+
+        row = OutgoingCall.objects.get()
+        assert (row.status, row.attempts, row.finished_at, row.claimed_by) == (QUEUED, 1, None, "")
+        assert row.due_at is not None
+        assert row.retry_until is not None
+        assert row.due_at < row.retry_until
 
     def test_committing_twice_changes_nothing(self):
         found = store()
@@ -351,9 +404,10 @@ class TestCalls:
         changes = finished(ids, 1)
 
         found.commit(changes)
-        found.commit(changes, again=True)
+        found.commit(changes)
 
         assert OutgoingCall.objects.count() == 1
+        assert OutgoingCall.objects.get().attempts == 1
         assert Conversation.objects.get().version == 1
 
 
@@ -362,10 +416,10 @@ def test_retried_updates_are_taken_once():
     ids = found.ingest(incoming(1, 2), 2, []).ids
     found.commit(Changes(finished=[Finished(ids[1], "failed", "h", "why"), Finished(ids[2], "done")]))
     assert not found.has_work(())
-    assert Update.objects.retry() == 1
+    assert inbox.retry(Update.objects.all()) == 1
     assert found.has_work(())
 
-    taken, _ = found.take_work((), 10)
+    taken = found.take_retried(10)
 
     assert [update.id for update in taken] == [ids[1]]
     assert not found.has_work(())

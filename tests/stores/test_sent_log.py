@@ -9,7 +9,7 @@ from vkteams_bot.stores.sent_log import DirectSentLog
 pytestmark = [pytest.mark.orm, pytest.mark.django_db]
 
 
-@pytest.mark.parametrize(("token", "owner"), [("001.1.1:1", "1"), ("001.1.1:2", "2"), ("001.1.1:3", "2")])
+@pytest.mark.parametrize(("token", "owner"), [("001.1.1:1", "1"), ("001.1.1:2", "2"), ("001.1.1:3", "3"), ("001", "2")])
 def test_what_a_bot_sends_directly_is_logged_for_its_own_identity(token, owner):
     for user_id in ("1", "2"):
         BotAccount.objects.create(alias="default", user_id=user_id)

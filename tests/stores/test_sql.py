@@ -4,10 +4,12 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from django.db import connection
+from django.db import connection, models
+from django.test.utils import isolate_apps
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from vkteams_bot.models import BotAccount, Update, Worker
 from vkteams_bot.stores import sql
 
 pytestmark = [pytest.mark.orm, pytest.mark.django_db]
@@ -104,3 +106,44 @@ def test_every_kind_of_column():
 
 def test_no_rows_are_no_rows():
     assert stored({"n": "int"}, []) == []
+
+
+class TestInsert:
+    """A field that no statement fills is noticed here, not by a bot at work."""
+
+    def test_what_is_not_given_gets_the_defaults_of_the_model(self):
+        now = datetime.now(UTC)
+        account = BotAccount.objects.create(alias="default", user_id="1")
+        rows = [(account.pk, 1, "x", sql.json_parameter({"a": 1}), sql.time_parameter(now))]
+        then = "ON CONFLICT (account_id, event_id) DO NOTHING RETURNING id"
+        [(key,)] = sql.insert(Update, ("account_id", "event_id", "type", "payload", "created_at"), rows, then=then)
+        update = Update.objects.get(pk=key)
+        assert (update.status, update.attempts, update.handler, update.done_at) == ("pending", 0, "", None)
+        assert update.payload == {"a": 1}
+
+    def test_computed_columns_and_order(self):
+        names = ("name",)
+        computed = {"last_heartbeat": (sql.later(60), ())}
+        sql.insert(Worker, names, [["b"], ["a"]], computed=computed, ordered=True)
+        assert list(Worker.objects.order_by("pk").values_list("name", flat=True)) == ["b", "a"]
+        assert all(worker.last_heartbeat > datetime.now(UTC) for worker in Worker.objects.all())
+
+    def test_a_new_field_without_a_default_is_told(self):
+        with isolate_apps("vkteams_bot"):
+
+            class Grown(models.Model):
+                name = models.CharField(max_length=5)
+                grown = models.IntegerField()
+
+                class Meta:
+                    app_label = "vkteams_bot"
+
+                def __str__(self):
+                    return self.name
+
+        with pytest.raises(TypeError, match=r"no statement fills Grown\.grown"):
+            sql.insert(Grown, ("name",), [["a"]])
+
+
+def test_the_clock_is_that_of_the_database():
+    assert abs((sql.clock() - datetime.now(UTC)).total_seconds()) < 60

@@ -26,8 +26,8 @@ from vkteams_bot.api.methods import SendFile
 from vkteams_bot.api.types import FileInfo, SentMessage
 from vkteams_bot.exceptions import DownloadFailed, InvalidCall
 from vkteams_bot.models import OutgoingCall
-from vkteams_bot.stores import outbox, uploads
-from vkteams_bot.stores.outbox import NewCall, StoredCall
+from vkteams_bot.stores import outbox, payloads
+from vkteams_bot.stores.outbox import NewCall
 from vkteams_bot.stores.uuid7 import uuid7
 
 CONTENT = bytes(range(256)) * 1000
@@ -175,8 +175,8 @@ def test_download_to_a_storage(face):
 
 def through_a_row(upload):
     """What another process makes of the row."""
-    params = json.loads(json.dumps(outbox.storable(SendFile("c", upload), None)))
-    return outbox.restored(SendFile.path, params)
+    params = json.loads(json.dumps(payloads.stored(SendFile("c", upload), None)))
+    return payloads.restored(SendFile.path, params)
 
 
 @pytest.mark.parametrize("kind", ["bytes", "base64", "path", "open file", "field", "remote field", "content file"])
@@ -201,13 +201,13 @@ def test_upload_survives_its_row(order, kind, face, tmp_path):
 
 
 def test_stored_files_are_named_not_copied(order, tmp_path):
-    assert uploads.storable(InputFile(order.attachment)) == {
+    assert payloads.stored_upload(InputFile(order.attachment)) == {
         "storage": "default",
         "name": "orders/счёт.pdf",
         "filename": "счёт.pdf",
     }
-    assert uploads.storable(InputFile(order.remote))["storage"] == "remote"
-    assert uploads.storable(InputFile(tmp_path / "a")) == {"path": str(tmp_path / "a"), "filename": "a"}
+    assert payloads.stored_upload(InputFile(order.remote))["storage"] == "remote"
+    assert payloads.stored_upload(InputFile(tmp_path / "a")) == {"path": str(tmp_path / "a"), "filename": "a"}
 
 
 def test_web_file_is_fetched_by_who_sends_it():
@@ -226,7 +226,7 @@ def test_temporary_upload_is_copied_before_it_goes():
 
 
 def test_what_no_row_can_hold_says_what_to_do(order):
-    limit = uploads.MAX_STORED_BYTES
+    limit = payloads.MAX_STORED_BYTES
     assert through_a_row(InputFile(bytes(limit), filename="a")).upload.content == bytes(limit)
     for upload, reason in [
         (InputFile(bytes(limit + 1), filename="a"), "at most 1024 KB of content: await it instead, or save the file"),
@@ -234,24 +234,26 @@ def test_what_no_row_can_hold_says_what_to_do(order):
         (InputFile.from_url("https://example.ru/a", proxy="http://u:secret@p:1"), "password: await it instead"),
     ]:
         with pytest.raises(InvalidCall, match=reason) as raised:
-            outbox.storable(SendFile("c", upload), None)
+            payloads.stored(SendFile("c", upload), None)
         assert "secret" not in str(raised.value)
 
 
 @pytest.mark.orm
 @pytest.mark.django_db
 def test_row_is_read_back_from_the_database():
-    account = store().account_id
-    call = StoredCall(uuid7(), SendFile("c", InputFile(CONTENT, filename="отчёт\0.bin"), caption="x"))
-    lost = StoredCall(uuid7(), SendFile("c", InputFile(CONTENT, filename="a")))
-    params = outbox.storable(call.method, None)
+    bot = store()
+    method = SendFile("c", InputFile(CONTENT, filename="отчёт\0.bin"), caption="x")
     lost_params = {"chatId": "c", "file": {"storage": "gone", "name": "a", "filename": "a"}}
-    now = timezone.now()
-    outbox.insert(account, [NewCall(call, params, "queued"), NewCall(lost, lost_params, "queued")], now)
-    (found,) = outbox.waiting(account, (), 10)
-    assert isinstance(found.method, SendFile)
-    assert found.method.upload is not None
-    assert (found.id, found.method.upload.content, found.method.caption) == (call.id, CONTENT, "x")
+    good, lost = (
+        NewCall(id=uuid7(), method=method.path, chat_id="c", params=params, origin=OutgoingCall.Origin.REPLY)
+        for params in (payloads.stored(method, None), lost_params)
+    )
+    outbox.insert(bot.account_id, [good, lost], timezone.now())
+    (reply,) = bot.waiting_replies((), 10)
+    read_back = reply.flight.method
+    assert isinstance(read_back, SendFile)
+    assert read_back.upload is not None
+    assert (reply.flight.call.id, read_back.upload.content, read_back.caption) == (good.id, CONTENT, "x")
     assert "cannot be sent" in OutgoingCall.objects.get(pk=lost.id).error
 
 

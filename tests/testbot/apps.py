@@ -11,52 +11,31 @@ class TestBotConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        if seconds := os.environ.get("TESTBOT_LEASE_SECONDS"):
-            _shorten_the_lease(float(seconds))
-        if seconds := os.environ.get("TESTBOT_CLAIM_SECONDS"):
-            _shorten_claims(float(seconds))
         if count := os.environ.get("TESTBOT_DIES_AFTER_CHUNKS"):
             _die_while_preparing(int(count))
-        if seconds := os.environ.get("TESTBOT_CLAIM_SECONDS"):
-            from vkteams_bot.worker import batches
-
-            batches.LEASE_SECONDS = float(seconds)
         if path := os.environ.get("TESTBOT_STATEMENTS"):
             _count_statements(path)
 
 
-def _shorten_the_lease(seconds: float) -> None:
-    """Time runs faster for tests that kill a process often; the rules stay."""
-    from vkteams_bot.stores import lease
-
-    lease.LEASE_SECONDS, lease.RENEW_SECONDS = seconds, seconds / 3
-
-    from vkteams_bot.runtime import lease as standby
-
-    standby.STANDBY_SECONDS = seconds / 8
-
-
-def _shorten_claims(seconds: float) -> None:
-    from vkteams_bot.worker import batches
-
-    batches.LEASE_SECONDS = seconds
-
-
 def _die_while_preparing(chunks: int) -> None:
     """After so many small chunks of a broadcast's recipients, in the transaction of the next."""
-    from vkteams_bot.broadcasts import expansion
+    from vkteams_bot.broadcasts.expansion import prepare
+    from vkteams_bot.models import OutgoingCall
 
-    expansion.CHUNK = 100
-    insert = expansion._insert
+    prepare.__kwdefaults__ = {**(prepare.__kwdefaults__ or {}), "chunk_size": 100}
     written = []
 
-    def insert_or_die(*args):
-        insert(*args)
-        written.append(args)
+    def die(execute, sql, params, many, context):
+        result = execute(sql, params, many, context)
+        if sql.startswith("INSERT") and OutgoingCall._meta.db_table in sql:
+            written.append(sql)
         if len(written) > chunks:
             os.kill(os.getpid(), signal.SIGKILL)
+        return result
 
-    expansion._insert = insert_or_die
+    connection_created.connect(
+        lambda connection, **_: connection.execute_wrappers.append(die), weak=False, dispatch_uid="die"
+    )
 
 
 def _count_statements(path: str) -> None:

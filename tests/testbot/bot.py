@@ -80,6 +80,24 @@ def in_a_thread(message: Message, state: FSMContext):
     return message.answer(f"reply {number} {remember(state, number)}")
 
 
+@router.message(F.text.startswith("async-hold "))
+async def held_in_the_loop(message: Message, state: FSMContext):
+    number, _ = words(message)
+    await record(message, number).asave()
+    while not (FLAGS / "go").exists():  # noqa: ASYNC110  a file of the test, no event of this loop
+        await asyncio.sleep(0.02)
+    return f"reply {number} {remember(state, number)}"
+
+
+@router.message(F.text.startswith("def-hold "))
+def held_in_a_thread(message: Message, state: FSMContext):
+    number, _ = words(message)
+    record(message, number).save()
+    while not (FLAGS / "go").exists():
+        time.sleep(0.02)
+    return message.answer(f"reply {number} {remember(state, number)}")
+
+
 @router.message(F.text.startswith("awaited "))
 async def awaited(message: Message, state: FSMContext):
     number, _ = words(message)

@@ -1,7 +1,6 @@
 """`botrecord`: a conversation becomes a test, and the test passes."""
 
 import ast
-import os
 import subprocess
 import sys
 from datetime import timedelta
@@ -15,8 +14,10 @@ from hypothesis import strategies as st
 
 from tests.testing.bot import router
 from vkteams_bot.models import ChatMessage, Update
-from vkteams_bot.recording import written
+from vkteams_bot.recording import render
 from vkteams_bot.recording.conversation import Act, Conversation, Exchange, Reply
+
+ROOT = Path(__file__).resolve().parents[2]
 
 pytestmark = [pytest.mark.orm, pytest.mark.vkteams(routers=[router])]
 
@@ -68,7 +69,7 @@ def test_the_test_passes_and_is_formatted(chat, pytester: pytest.Pytester, monke
     call_command("botrecord", "alice@corp", "--output", str(path))
     # The log knows what a file was, but not its name or content.
     path.write_text(path.read_text(encoding="utf-8").replace("cat.png: 8", "image.png: 8"), encoding="utf-8")
-    monkeypatch.setenv("PYTHONPATH", os.getcwd())
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.delenv("TEST_DATABASE_URL", raising=False)  # this very test runs on that database
     pytester.makeconftest(
         """
@@ -163,7 +164,7 @@ TEXTS = st.text(st.characters(codec="utf-8"), max_size=30) | st.text("\"'\\\n\t{
 @given(texts=st.lists(TEXTS, min_size=1, max_size=4), person=st.text(st.characters(codec="utf-8"), min_size=1))
 def test_any_text_makes_a_module_that_says_the_same(texts, person):
     exchanges = [Exchange(Act(person, "sends", text), [Reply(text)]) for text in texts]
-    tree = ast.parse(written(Conversation("second", person, False, texts[0], {}, exchanges)))
+    tree = ast.parse(render(Conversation("second", person, False, texts[0], {}, exchanges)))
     said = [
         ast.literal_eval(call.args[0])
         for call in ast.walk(tree)

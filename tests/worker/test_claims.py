@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import re
 import threading
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection, connections, transaction
+from django.db import connections, transaction
 from django.utils import timezone
 
 from tests.stores.factories import account
-from tests.stores.test_plans import plan_of
+from tests.stores.plans import ROWS, analyze, check, multiply, uuid_of_number
 from vkteams_bot.limits import LocalLimiter, Priority, RatePolicy
 from vkteams_bot.models import Broadcast, Chat, OutgoingCall
-from vkteams_bot.stores import claims, queue, results
-from vkteams_bot.stores.claims import Claim, Source
-from vkteams_bot.stores.results import Result
+from vkteams_bot.stores import candidates, outbox
+from vkteams_bot.stores.candidates import Source
+from vkteams_bot.stores.chat_directory import mark_unreachable
+from vkteams_bot.stores.outbox import ClaimedCall, Result
 from vkteams_bot.stores.uuid7 import uuid7
-from vkteams_bot.worker.selection import ThrottledChats, pick
+from vkteams_bot.worker.selection import ThrottledChats, select
 
 pytestmark = [pytest.mark.orm, pytest.mark.django_db]
 
@@ -37,7 +37,7 @@ def add(*chats: str, **fields: Any) -> list[OutgoingCall]:
                     "method": "messages/sendText",
                     "chat_id": chat,
                     "params": {"text": "x", "chatId": chat},
-                    "sender": "worker",
+                    "origin": "delayed",
                     "priority": 1,
                     "created_at": now,
                 }
@@ -51,17 +51,20 @@ def add(*chats: str, **fields: Any) -> list[OutgoingCall]:
 
 def found(room: int = 100, *, sources: tuple[Source, ...] = (), throttled: tuple[str, ...] = ()) -> list[str]:
     now = timezone.now()
-    rows = claims.candidates(account().pk, now, room=room, priorities=ALL, sources=sources, throttled=throttled)
+    rows = candidates.candidates(account().pk, now, room=room, priorities=ALL, sources=sources, throttled=throttled)
     return [row.chat_id for row in rows]
 
 
-def claim(room: int = 100, *, until: datetime | None = None) -> list[Claim]:
+BY = "host:1:a"
+
+
+def claim(room: int = 100, by: str = BY) -> list[ClaimedCall]:
     now = timezone.now()
     with transaction.atomic():
-        claims.lock(account().pk)
-        rows = claims.candidates(account().pk, now, room=room, priorities=ALL, sources=(), throttled=())
-        chosen = pick(rows, room, LocalLimiter(RatePolicy()), {}, ThrottledChats()).chosen
-        return claims.take(chosen, until or now + timedelta(seconds=30))
+        candidates.lock(account().pk)
+        rows = candidates.candidates(account().pk, now, room=room, priorities=ALL, sources=(), throttled=())
+        chosen = select(rows, room, LocalLimiter(RatePolicy()), {}, ThrottledChats()).chosen
+        return outbox.claim([row.id for row in chosen], by, 30)
 
 
 def test_what_is_claimed_is_not_claimed_again():
@@ -72,7 +75,7 @@ def test_what_is_claimed_is_not_claimed_again():
 
 
 def test_not_the_bots_own_nor_those_of_another_account():
-    add("a", sender="bot")
+    add("a", origin="reply")
     add("b", account=account("other"))
     assert found() == []
 
@@ -98,8 +101,8 @@ def test_no_row_overtakes_one_of_its_chat_that_was_put_back():
     OutgoingCall.objects.filter(pk=first.pk).update(attempts=1, due_at=timezone.now() + timedelta(hours=1))
     assert found() == []
     OutgoingCall.objects.filter(pk=first.pk).update(due_at=timezone.now())
-    (candidate,) = claims.candidates(account().pk, timezone.now(), room=9, priorities=ALL, sources=(), throttled=())
-    assert candidate.id in (first.pk, first.pk.hex)
+    (candidate,) = candidates.candidates(account().pk, timezone.now(), room=9, priorities=ALL, sources=(), throttled=())
+    assert candidate.id == first.pk
 
 
 def test_rows_of_broadcasts_by_turns_and_alone():
@@ -107,8 +110,8 @@ def test_rows_of_broadcasts_by_turns_and_alone():
         return Broadcast.objects.create(account=account(), name="n", text="t", status="running")
 
     one, other = broadcast(), broadcast()
-    add("a", "b", broadcast=one, priority=2)
-    add("c", broadcast=other, priority=2)
+    add("a", "b", broadcast=one, origin="broadcast", priority=2)
+    add("c", broadcast=other, origin="broadcast", priority=2)
     assert found() == []
     assert sorted(found(sources=(Source(one.pk), Source(other.pk)))) == ["a", "b", "c"]
     assert found(sources=(Source(one.pk, alone=True),)) == ["a"]
@@ -120,40 +123,55 @@ def test_results_of_a_claim_that_is_no_longer_ours():
     (row,) = add("a")
     (mine,) = claim()
     later = timezone.now() + timedelta(minutes=5)
-    OutgoingCall.objects.filter(pk=row.pk).update(claimed_until=later)  # somebody else's now
-    results.record([Result(claim=mine, status="queued")], timezone.now())
-    results.renew([mine], timezone.now() + timedelta(hours=1))
-    results.unclaim([mine])
+    OutgoingCall.objects.filter(pk=row.pk).update(claimed_until=later, claimed_by="another")
+    outbox.record([Result(id=mine.id, status="queued", attempts=1)], BY, timezone.now())
+    outbox.renew([mine.id], BY, 3600)
+    outbox.release(account().pk, BY)
     row.refresh_from_db()
     assert (row.status, row.claimed_until, row.attempts) == ("sending", later, 0)
-    results.record([Result(claim=mine, status="sent", msg_id="1")], timezone.now())
+    outbox.record([Result(id=mine.id, status="sent", msg_id="1", attempts=1)], BY, timezone.now())
     row.refresh_from_db()
-    assert (row.status, row.msg_id, row.claimed_until) == ("sent", "1", None)
+    assert (row.status, row.msg_id, row.claimed_until, row.claimed_by) == ("sent", "1", None, "")
 
 
-def test_put_back_counts_attempts_up_to_what_the_column_holds():
+def test_attempts_count_up_to_what_the_column_holds():
     (row,) = add("a")
-    for attempts in (0, results.MOST_ATTEMPTS):
-        OutgoingCall.objects.filter(pk=row.pk).update(attempts=attempts, status="queued")
-        (mine,) = claim()
-        results.record([Result(claim=mine, status="queued", due_at=timezone.now())], timezone.now())
-        row.refresh_from_db()
-        assert row.attempts == min(attempts + 1, results.MOST_ATTEMPTS)
-    assert row.finished_at is None
-
-
-def test_a_claim_whose_commit_was_not_answered_waits_again():
-    (row,) = add("a")
-    (mine,) = claim()
-    results.unclaim([mine])
+    claim()
+    result = Result(id=row.pk, status="queued", attempts=10**6, due_at=timezone.now())
+    outbox.record([result], BY, timezone.now())
     row.refresh_from_db()
-    assert (row.status, row.claimed_until) == ("queued", None)
+    assert (row.attempts, row.finished_at) == (outbox.MOST_ATTEMPTS, None)
+
+
+def test_claims_are_renewed_and_end_by_the_clock_of_the_database():
+    row, other = add("a", "b")
+    claim(1)
+    claim(1, by="another")
+    outbox.renew([row.pk, other.pk], BY, 3600)
+    row.refresh_from_db()
+    other.refresh_from_db()
+    assert row.claimed_until is not None
+    assert row.claimed_until > timezone.now() + timedelta(seconds=3000)
+    assert other.claimed_until is not None
+    assert other.claimed_until < timezone.now() + timedelta(seconds=60)
+
+
+def test_a_claim_whose_commit_was_not_answered_waits_again_or_is_given_again():
+    first, second = add("a", "b")
+    claim()
+    assert [call.id for call in outbox.claim([first.pk, second.pk], BY, 30)] == [first.pk, second.pk]
+    assert outbox.claim([first.pk], "another", 30) == []
+    outbox.release(account().pk, BY, keep=[second.pk])
+    first.refresh_from_db()
+    second.refresh_from_db()
+    assert (first.status, first.claimed_until, first.claimed_by) == ("queued", None, "")
+    assert second.status == "sending"
 
 
 def test_unreachable_chats_are_made_or_marked():
     now = timezone.now()
     Chat.objects.create(account=account(), chat_id="known", title="Known", type="private", created_at=now)
-    results.mark_unreachable(account().pk, {"known": "gone", "new": "blocked"}, now)
+    mark_unreachable(account().pk, {"known": "gone", "new": "blocked"}, now)
     marked = Chat.objects.order_by("chat_id").values_list("chat_id", "title", "unreachable_reason")
     assert list(marked) == [("known", "Known", "gone"), ("new", "", "blocked")]
 
@@ -161,13 +179,13 @@ def test_unreachable_chats_are_made_or_marked():
 @pytest.mark.django_db(transaction=True)
 def test_two_processes_never_get_the_same_row_nor_the_same_chat():
     add(*[f"c{number % 50}" for number in range(200)])
-    taken: list[Claim] = []
+    taken: list[ClaimedCall] = []
     start = threading.Barrier(4)
 
     def work() -> None:
         start.wait()
         for _ in range(5):
-            taken.extend(claim(7))
+            taken.extend(claim(7, by=f"host:1:{threading.get_ident()}"))
         connections.close_all()
 
     threads = [threading.Thread(target=work) for _ in range(4)]
@@ -181,42 +199,22 @@ def test_two_processes_never_get_the_same_row_nor_the_same_chat():
     assert len(chats) > 7
 
 
-ROWS = 100_000
-
-
-def fill() -> None:
-    """Sent rows, and as many of each kind that waits."""
-    with connection.cursor() as cursor:
-        table = OutgoingCall._meta.db_table
-        cursor.execute(
-            f"INSERT INTO {table} (id, account_id, method, chat_id, params, status, sender, priority, attempts, error, "
-            "msg_id, created_at, due_at) SELECT gen_random_uuid(), %s, 'messages/sendText', 'c' || (n %% 5000), '{}', "
-            "CASE n %% 5 WHEN 0 THEN 'queued' ELSE 'sent' END, 'worker', n %% 3, 0, '', '', now(), "
-            "CASE n %% 2 WHEN 0 THEN now() + interval '1 day' END "
-            "FROM generate_series(1, %s) AS n",
-            [account().pk, ROWS],
-        )
-        cursor.execute(f"ANALYZE {table}")
-
-
 def test_no_statement_of_a_lot_reads_the_table_from_end_to_end():
-    if connection.vendor != "postgresql":
-        pytest.skip("EXPLAIN of PostgreSQL")
-    fill()
-    seen: list[tuple[str, Any]] = []
+    sent, waiting = add("a", "b", status="sent")
+    later = add("c", due_at=timezone.now() + timedelta(days=1))[0]
+    varied = {"chat_id": "'c' || (n %% 500)", "priority": "n %% 3"}
+    multiply(sent, ROWS, id=uuid_of_number(), **varied)
+    multiply(waiting, ROWS // 10, id=uuid_of_number(ROWS), status="'queued'", **varied)
+    multiply(later, ROWS // 10, id=uuid_of_number(2 * ROWS), **varied)
+    analyze()
 
-    def note(execute, sql, params, many, context):
-        seen.append((sql, params))
-        return execute(sql, params, many, context)
-
-    with connection.execute_wrapper(note):
+    def work() -> None:
         taken = claim()
-        results.renew(taken, timezone.now())
-        results.record([Result(claim=item, status="sent") for item in taken], timezone.now())
-        queue.due_accounts(timezone.now())
-        queue.release_abandoned(timezone.now(), resend=False)
-    assert len(taken) > 50
-    plans = [plan_of(sql, params) for sql, params in seen if re.match(r"\s*(SELECT|WITH|UPDATE)", sql)]
-    assert len(plans) >= 8
-    for plan in plans:
-        assert f"Seq Scan on {OutgoingCall._meta.db_table}" not in plan, plan
+        assert len(taken) > 50
+        outbox.renew([item.id for item in taken], BY, 30)
+        outbox.record([Result(id=item.id, status="sent", attempts=1) for item in taken], BY, timezone.now())
+        outbox.release(account().pk, BY)
+        candidates.due_accounts(timezone.now())
+        outbox.recover(resend=False, attempts=5)
+
+    check(work, least=8)

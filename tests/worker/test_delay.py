@@ -18,13 +18,13 @@ from django.utils import timezone
 
 from tests.api.fakes import FakeTransport, answer, bot_over
 from vkteams_bot import bot, notify
-from vkteams_bot.api import Delayed, DelayNeverAwaited, InputFile
+from vkteams_bot.api import Bot, Delayed, DelayNeverAwaited, InputFile
 from vkteams_bot.api.types import ParseMode
 from vkteams_bot.exceptions import ConfigurationError, InvalidCall
 from vkteams_bot.limits import Priority
 from vkteams_bot.models import BotAccount, OutgoingCall
 from vkteams_bot.notify import TaskMessage
-from vkteams_bot.stores import queue
+from vkteams_bot.stores.accounts import account_of
 from vkteams_bot.worker import DatabaseOutbox
 
 pytestmark = [pytest.mark.orm, pytest.mark.django_db(transaction=True)]
@@ -48,18 +48,26 @@ def test_a_row_stands_before_the_bot_has_ever_run(notices: list[TaskMessage]):
     delayed = bot.send_text(CHAT, "hello").delay()
     row = OutgoingCall.objects.get()
     assert (row.pk, row.chat_id, row.method) == (delayed.id, CHAT, "messages/sendText")
-    assert (row.status, row.sender, row.priority, row.due_at) == ("queued", "worker", 1, None)
+    assert (row.status, row.origin, row.priority, row.due_at) == ("queued", "delayed", 1, None)
     # The identity with which the token ends, so that the bot's first run finds it.
     assert (row.account.alias, row.account.user_id) == ("default", "1000000001")
     assert notices == [TaskMessage("vkteams_bot.deliver", (row.account_id, False), "vkteams.reply")]
 
 
-def test_the_account_of_this_identity_or_else_the_last():
+def test_a_replaced_token_writes_for_its_own_bot_before_that_has_ever_run():
+    """Its rows went to the bot before, and were sent in its name."""
     old = BotAccount.objects.create(alias="default", user_id="1000000001")
     new = BotAccount.objects.create(alias="default", user_id="2")
     BotAccount.objects.create(alias="other", user_id="1000000001")
-    assert queue.account_of("default", "1000000001") == old.pk
-    assert queue.account_of("default", "3") == new.pk
+
+    def account_for(token: str) -> int:
+        return account_of(Bot(token, "http://example.com/bot/v1"))
+
+    assert account_for("001.1.2:1000000001") == old.pk
+    third = account_for("001.1.2:3")
+    assert third not in (old.pk, new.pk)
+    assert account_for("001.1.2:3") == third
+    assert account_for("a token without an id") == third, "it says nothing: the last that ran"
 
 
 def test_rolled_back_is_never_sent(notices: list[TaskMessage]):
@@ -200,7 +208,7 @@ def test_queues_are_those_of_the_settings(notices: list[TaskMessage], settings: 
     assert [message.queue for message in notices] == ["fast", "slow"]
 
 
-def test_silenced(notices: list[TaskMessage]):
+def test_suppressed(notices: list[TaskMessage]):
     with notify.suppressed():
         bot.send_text(CHAT, "1").delay()
     assert texts() == ["1"]

@@ -12,13 +12,13 @@ from django.utils import timezone
 
 from tests.worker.conftest import Office
 from vkteams_bot import notify, worker
-from vkteams_bot.api.retry import Backoff
 from vkteams_bot.limits import Priority
 from vkteams_bot.models import Chat, ChatMessage, OutgoingCall
 from vkteams_bot.models.calls import OutgoingCallQuerySet
 from vkteams_bot.signals import outbox_progress
-from vkteams_bot.stores import log
-from vkteams_bot.worker import batches, delivery, outcomes
+from vkteams_bot.stores import log, outbox
+from vkteams_bot.worker import batches, delivery
+from vkteams_bot.worker.delivery import Deliverer, DeliveryOptions
 
 pytestmark = [pytest.mark.orm, pytest.mark.django_db]
 
@@ -51,8 +51,7 @@ def test_in_a_chat_the_order_of_writing_holds(office: Office):
     assert office.server.texts == texts
 
 
-def test_what_was_put_back_is_not_overtaken(office: Office, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(outcomes, "BACKOFF", Backoff(first=0.01, longest=0.01))
+def test_what_was_put_back_is_not_overtaken(office: Office):
     refused: list[str] = []
 
     def once(chat_id: str, text: str) -> Any:
@@ -68,15 +67,14 @@ def test_what_was_put_back_is_not_overtaken(office: Office, monkeypatch: pytest.
 
     assert refused == ["1"]
     assert office.server.texts == ["1", "2", "3"]
-    assert OutgoingCall.objects.order_by("pk").values_list("attempts", flat=True)[0] == 1
+    assert OutgoingCall.objects.order_by("pk").values_list("attempts", flat=True)[0] == 2
 
 
-def test_higher_priorities_go_first(office: Office, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(delivery, "IN_FLIGHT", 1)
+def test_higher_priorities_go_first(office: Office):
     office.delay("bulk", priority=Priority.BULK)
     office.delay("notification")
     office.delay("reply", priority=Priority.REPLY)
-    office.deliver(bulk=True)
+    Deliverer(office.account_id, DeliveryOptions(in_flight=1)).run(office.bot, bulk=True)
     assert office.server.texts == ["reply", "notification", "bulk"]
 
 
@@ -115,7 +113,7 @@ def test_the_row_says_what_became_of_it(office: Office, answer: Any, status: str
     office.deliver(seconds=0.3)
     row = OutgoingCall.objects.get(pk=key)
     assert (row.status, error in row.error) == (status, True)
-    assert row.attempts == (1 if status == "queued" else 0)
+    assert row.attempts == 1
     assert (row.finished_at is None) == (status == "queued")
     if status == "queued":
         assert row.due_at is not None
@@ -180,7 +178,7 @@ def test_a_second_delivery_in_the_process_joins_the_first(office: Office):
 
     def join() -> None:
         assert started.wait(10)
-        joined.append(deliverer.run(office.bot, bulk=True, seconds=5, stop=delivery.never))
+        joined.append(deliverer.run(office.bot, bulk=True))
         go_on.set()
 
     helper = threading.Thread(target=join)
@@ -192,11 +190,10 @@ def test_a_second_delivery_in_the_process_joins_the_first(office: Office):
     assert office.server.texts == ["1", "bulk"]  # it took over what the other one was asked to do
 
 
-def test_a_full_process_asks_another_for_help_once(office: Office, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(delivery, "IN_FLIGHT", 3)
+def test_a_full_process_asks_another_for_help_once(office: Office):
     office.delay(*[str(number) for number in range(10)])
     office.notices.clear()
-    office.deliver()
+    Deliverer(office.account_id, DeliveryOptions(in_flight=3)).run(office.bot, bulk=False)
     assert [(message.task, message.args) for message in office.notices] == [
         ("vkteams_bot.deliver", (office.account_id, False))
     ]
@@ -226,6 +223,21 @@ def test_turns_come_from_the_limiter(office: Office, monkeypatch: pytest.MonkeyP
     assert set(office.statuses()) == {"sent"}
 
 
+def test_turns_of_what_cannot_be_sent_are_given_back(office: Office, monkeypatch: pytest.MonkeyPatch):
+    given_back: list[int] = []
+    give_back = office.bot.limiter.give_back
+
+    def counted(count: int, *args: Any) -> None:
+        given_back.append(count)
+        give_back(count, *args)
+
+    monkeypatch.setattr(office.bot.limiter, "give_back", counted)
+    first, _ = office.delay("1", "2")
+    OutgoingCall.objects.filter(pk=first).update(method="messages/unheardOf")
+    office.deliver()
+    assert (office.statuses(), given_back) == (["failed", "sent"], [1])
+
+
 def test_a_chat_at_its_limit_rests_and_others_go_on(office: Office, settings: Any):
     default = settings.VKTEAMS_BOT["BOTS"]["default"]
     settings.VKTEAMS_BOT = {"BOTS": {"default": {**default, "CHAT_RATE_LIMIT": 4.0}}}
@@ -235,15 +247,14 @@ def test_a_chat_at_its_limit_rests_and_others_go_on(office: Office, settings: An
     assert office.server.texts == ["1", "3", "2"] or office.server.texts == ["3", "1", "2"]
 
 
-def test_claims_are_renewed_while_a_call_is_on_its_way(office: Office, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(batches, "LEASE_SECONDS", 0.3)
-    monkeypatch.setattr(delivery, "LOOK_SECONDS", 0.02)
-    seen: list[Any] = []
+def test_claims_are_renewed_while_a_call_is_on_its_way(office: Office, settings: Any, monkeypatch: pytest.MonkeyPatch):
+    settings.VKTEAMS_BOT = {**settings.VKTEAMS_BOT, "CLAIM_SECONDS": 0.5}
+    seen: set[Any] = set()
     write = batches.Batches.write
 
     def look(self: Any, completed: Any, flying: Any, **options: Any) -> Any:
-        seen.extend(flight.claim.until for flight in flying)
-        if len(set(seen)) > 2:
+        seen.update(OutgoingCall.objects.sending().values_list("claimed_until", flat=True))
+        if len(seen) > 2:
             go_on.set()
         return write(self, completed, flying, **options)
 
@@ -251,9 +262,9 @@ def test_claims_are_renewed_while_a_call_is_on_its_way(office: Office, monkeypat
     monkeypatch.setattr(batches.Batches, "write", look)
     office.server.answer = lambda chat_id, text: {"ok": go_on.wait(10), "msgId": text}
     office.delay("1")
-    office.deliver()
+    Deliverer(office.account_id, DeliveryOptions(look=0.02)).run(office.bot, bulk=False)
     assert office.statuses() == ["sent"]
-    assert len(set(seen)) > 2
+    assert len(seen) > 2
 
 
 def test_a_sent_call_stands_as_sent_also_when_its_claim_had_ended(office: Office):
@@ -312,10 +323,30 @@ def test_a_chat_log_that_cannot_be_written_costs_no_result(
     assert "could not be logged" in caplog.text
 
 
+def test_what_was_sent_and_cannot_be_recorded_is_not_sent_again(office: Office, monkeypatch: pytest.MonkeyPatch):
+    def broken(*_: Any) -> None:
+        raise RuntimeError("no result today")
+
+    first, second = office.delay("1", "2")
+    OutgoingCall.objects.filter(pk=second).update(due_at=timezone.now() + timedelta(hours=1))
+    with monkeypatch.context() as patch:
+        patch.setattr(outbox, "record", broken)
+        with pytest.raises(RuntimeError):
+            office.deliver()
+    OutgoingCall.objects.filter(pk=second).update(due_at=None)
+    office.deliver()
+    assert office.server.texts == ["1", "2"]
+    assert office.statuses() == ["sending", "sent"]
+
+    OutgoingCall.objects.filter(pk=first).update(claimed_until=timezone.now() - timedelta(seconds=1))
+    worker.sweep()
+    assert office.statuses() == ["unknown", "sent"]
+
+
 def on_its_way_elsewhere(office: Office) -> OutgoingCallQuerySet:
     """A row that another process sends."""
     row = OutgoingCall.objects.filter(pk__in=office.delay("elsewhere"))
-    row.update(status="sending", claimed_until=timezone.now() + timedelta(seconds=30))
+    row.update(status="sending", claimed_by="elsewhere", claimed_until=timezone.now() + timedelta(seconds=30))
     return row
 
 
@@ -327,7 +358,7 @@ def test_a_wake_up_at_the_very_end_is_not_lost(office: Office):
 
     def stopped_while_another_comes() -> bool:
         if office.server.texts and not joined:
-            joined.append(deliverer.run(office.bot, bulk=False, seconds=1, stop=delivery.never))
+            joined.append(deliverer.run(office.bot, bulk=False, seconds=1))
         return bool(joined)
 
     assert deliverer.run(office.bot, bulk=False, seconds=5, stop=stopped_while_another_comes) is True
@@ -367,5 +398,5 @@ def test_while_a_run_waits_for_its_last_answers_others_are_asked_to_go_on(office
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(notify, "publish", told)
         worker.deliver(office.account_id, bulk=False, stop=stopped_when_it_has_left)
-    assert notices == [((office.account_id, False), delivery.HELP_SECONDS)]
+    assert notices == [((office.account_id, False), DeliveryOptions().help)]
     assert office.statuses() == ["sent"]

@@ -13,7 +13,9 @@ from django.test import TestCase
 
 from tests.worker.conftest import Server
 from vkteams_bot import bot, bots, notify
+from vkteams_bot.backoff import BROKER
 from vkteams_bot.beat import beat_schedule
+from vkteams_bot.circuit_breaker import CircuitBreaker
 from vkteams_bot.models import OutgoingCall
 from vkteams_bot.worker.sender import sender
 
@@ -23,7 +25,7 @@ def celery_app(monkeypatch: pytest.MonkeyPatch) -> Iterator[Celery]:
     """The app of this process, with a broker that is not there."""
     before = current_app.conf.broker_url
     current_app.conf.update(broker_url="redis://127.0.0.1:1/0")
-    monkeypatch.setattr(notify, "_away_until", 0.0)
+    monkeypatch.setattr(notify, "_broker", CircuitBreaker(failures=1, backoff=BROKER))
     yield current_app
     current_app.conf.update(broker_url=before)
 
@@ -36,8 +38,23 @@ def test_without_a_broker_the_row_stands_and_the_caller_goes_on(celery_app: Cele
     assert OutgoingCall.objects.count() == 2
     # The second was not even tried.
     assert [record.getMessage() for record in caplog.records] == [
-        "no worker was told of new calls, the next sweep finds them: OperationalError"
+        "the broker takes no messages, what is due is found by the next sweep: OperationalError"
     ]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_task_that_celery_does_not_know_is_no_failure_of_the_broker(
+    celery_app: Celery, monkeypatch: pytest.MonkeyPatch, caplog: Any
+):
+    published: list[Any] = []
+    task = celery_app.tasks[notify.DELIVER]
+    monkeypatch.setattr(type(task), "apply_async", lambda self, *args, **options: published.append(args))
+    with caplog.at_level(logging.WARNING, "vkteams_bot.worker"):
+        notify.TaskMessage("vkteams_bot.unknown", (1,), "celery")()
+        bot.send_text("a@example.com", "1").delay()
+    [record] = caplog.records
+    assert "Celery has no task vkteams_bot.unknown" in record.getMessage()
+    assert len(published) == 1  # the broker does not count as away
 
 
 class EagerTests(TestCase):

@@ -32,11 +32,13 @@ class RowAdmin(ModelAdmin[M]):
     lookups: ClassVar[frozenset[str]] = frozenset()
     """Query parameters that links use, besides those of the filters. Others could ask for a scan of the table."""
 
+    most_counted: ClassVar[int] = 10_000
+    """More rows than this are not counted: the page says "more than"."""
+
     ordering = ("-pk",)
     sortable_by = ()
     list_per_page = 100
     list_max_show_all = 0
-    paginator = CappedPaginator
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
 
@@ -55,6 +57,9 @@ class RowAdmin(ModelAdmin[M]):
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return NewestFirst
+
+    def get_paginator(self, request: HttpRequest, queryset: Any, per_page: int, *args: Any, **kwargs: Any) -> Any:
+        return CappedPaginator(queryset, per_page, *args, most_counted=self.most_counted, **kwargs)
 
     def get_search_fields(self, request: HttpRequest) -> tuple[str, ...]:
         """Django shows the search box when there are any; what is searched, `search` says."""

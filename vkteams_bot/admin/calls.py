@@ -13,11 +13,13 @@ from django.db.models.fields.json import KT
 from django.db.models.functions import Left
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
 
 from vkteams_bot import worker
+from vkteams_bot.admin.actions import ActionsAdmin, QuerySetAction
 from vkteams_bot.admin.base import RecordAdmin
+from vkteams_bot.admin.chats import log_link
 from vkteams_bot.admin.display import (
     EMPTY,
     ago,
@@ -25,17 +27,15 @@ from vkteams_bot.admin.display import (
     coming,
     folded,
     lasted,
-    link,
     one_line,
-    page_url,
     pretty,
     row_link,
     said,
 )
-from vkteams_bot.admin.filters import AccountFilter, CallStatusFilter
+from vkteams_bot.admin.list_filters import AccountFilter, CallStatusFilter
 from vkteams_bot.admin.search import Rows, Search
-from vkteams_bot.admin.verbs import Verb, VerbsAdmin
-from vkteams_bot.models import Broadcast, Chat, OutgoingCall
+from vkteams_bot.models import Broadcast, OutgoingCall
+from vkteams_bot.stores import outbox
 
 KINDS = {
     OutgoingCall.Status.QUEUED: "busy",
@@ -72,7 +72,7 @@ def _dropped(count: int) -> str:
     return ngettext("%(count)d call was dropped.", "%(count)d calls were dropped.", count) % {"count": count}
 
 
-RESEND = Verb[OutgoingCall](
+RESEND = QuerySetAction[OutgoingCall](
     name="resend",
     label=_("Resend"),
     list_label=_("Resend selected calls"),
@@ -81,11 +81,11 @@ RESEND = Verb[OutgoingCall](
     done=_resent,
     warning=_("What is unknown may have arrived: sent again, people would get it twice."),
 )
-DROP = Verb[OutgoingCall](
+DROP = QuerySetAction[OutgoingCall](
     name="drop",
     label=_("Drop"),
     list_label=_("Drop selected calls"),
-    run=lambda rows: rows.drop(),
+    run=outbox.drop,
     applies=lambda call: call.status in (*OutgoingCall.OPEN, OutgoingCall.Status.QUEUED),
     done=_dropped,
     warning=_("What is dropped will never be sent."),
@@ -93,18 +93,21 @@ DROP = Verb[OutgoingCall](
 
 
 @admin.register(OutgoingCall)
-class OutgoingCallAdmin(RecordAdmin[OutgoingCall], VerbsAdmin[OutgoingCall]):
-    verbs = (RESEND, DROP)
+class OutgoingCallAdmin(RecordAdmin[OutgoingCall], ActionsAdmin[OutgoingCall]):
+    row_actions = (RESEND, DROP)
     search = Search(_exact)
     search_help_text = _("A whole chat id, or the id of a call.")
     lookups = frozenset({"update__id__exact", "broadcast__id__exact"})
-    list_display = ("status_badge", "name", "created", "due", "content", "chat_id")
+    list_display = ("status_badge", "name", "created", "attempts", "next_try", "content", "chat_id")
     list_display_links = ("status_badge", "name")
     list_filter = (CallStatusFilter, AccountFilter)
     fieldsets = (
-        (None, {"fields": ["status_badge", "problem_text", "created", "took", "msg_id"]}),
+        (None, {"fields": ["status_badge", "problem_text", "created", "next_try", "took", "msg_id"]}),
         (_("Call"), {"fields": ["account", "method", "chat", "params_json", "id"]}),
-        (_("Delivery"), {"fields": ["sender", "priority", "due_at", "attempts", "claimed_until"]}),
+        (
+            _("Delivery"),
+            {"fields": ["origin", "priority", "due_at", "attempts", "retry_until", "claimed_by", "claimed_until"]},
+        ),
         (_("Related"), {"fields": ["reply_to", "of_broadcast"]}),
     )
     readonly_fields = flatten_fieldsets(fieldsets)
@@ -129,14 +132,18 @@ class OutgoingCallAdmin(RecordAdmin[OutgoingCall], VerbsAdmin[OutgoingCall]):
     def created(self, call: OutgoingCall) -> str | SafeString:
         return ago(call.created_at)
 
-    @admin.display(description=_("due"))
-    def due(self, call: OutgoingCall) -> str | SafeString:
-        """Only while it matters."""
-        return coming(call.due_at) if call.status == OutgoingCall.Status.QUEUED else EMPTY
+    @admin.display(description=_("next try"))
+    def next_try(self, call: OutgoingCall) -> str | SafeString:
+        """When a waiting call is due. What is being sent or is finished has no next try."""
+        if call.status != OutgoingCall.Status.QUEUED:
+            return EMPTY
+        return gettext("at once") if call.due_at is None else coming(call.due_at)
 
     @admin.display(description=_("took"))
     def took(self, call: OutgoingCall) -> str:
-        return lasted(call.created_at, call.finished_at)
+        """From when it was written to its outcome; a call that was put back has none yet."""
+        is_unfinished = call.status in (OutgoingCall.Status.QUEUED, OutgoingCall.Status.SENDING)
+        return EMPTY if is_unfinished else lasted(call.created_at, call.finished_at)
 
     @admin.display(description=_("error"))
     def problem_text(self, call: OutgoingCall) -> str | SafeString:
@@ -144,10 +151,7 @@ class OutgoingCallAdmin(RecordAdmin[OutgoingCall], VerbsAdmin[OutgoingCall]):
 
     @admin.display(description=_("chat"))
     def chat(self, call: OutgoingCall) -> str | SafeString:
-        found = Chat.objects.filter(account_id=call.account_id, chat_id=call.chat_id).first() if call.chat_id else None
-        if found is None:
-            return call.chat_id or EMPTY
-        return link(page_url(Chat, self.admin_site, "log", found.pk), found)
+        return log_link(call.account_id, call.chat_id, self.admin_site) or call.chat_id or EMPTY
 
     @admin.display(description=_("parameters"))
     def params_json(self, call: OutgoingCall) -> SafeString:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin import AdminSite
 from django.contrib.admin.utils import flatten_fieldsets, unquote
 from django.core.exceptions import PermissionDenied
 from django.db.models import OuterRef, QuerySet, Subquery
@@ -16,10 +17,16 @@ from django.utils.translation import gettext_lazy as _
 
 from vkteams_bot.admin.base import RecordAdmin
 from vkteams_bot.admin.display import EMPTY, ago, badge, link, list_url, page_url
-from vkteams_bot.admin.filters import AccountFilter
+from vkteams_bot.admin.list_filters import AccountFilter
 from vkteams_bot.admin.search import Rows, Search
 from vkteams_bot.admin.transcript import Transcript
 from vkteams_bot.models import Chat, ChatMessage, Conversation, OutgoingCall, Update
+
+
+def log_link(account_id: int, chat_id: str, site: AdminSite) -> str | SafeString:
+    """A link to the log of a bot's chat; "" when that chat is not known."""
+    chat = Chat.objects.filter(account=account_id, chat_id=chat_id).first() if chat_id else None
+    return "" if chat is None else link(page_url(Chat, site, "log", chat.pk), chat)
 
 
 def _exact(rows: Rows, term: str) -> list[Rows]:
@@ -48,7 +55,7 @@ class ChatAdmin(RecordAdmin[Chat]):
         return [path("<path:object_id>/log/", view, name="vkteams_bot_chat_log"), *super().get_urls()]
 
     def log_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """What was said, oldest at the top; pages go by primary key, not by offset."""
+        """Shows what was said, oldest at the top; pages go by primary key, not by offset."""
         if not (self.has_view_permission(request) and request.user.has_perm("vkteams_bot.view_chatmessage")):
             raise PermissionDenied
         chat = self.get_object(request, unquote(object_id))

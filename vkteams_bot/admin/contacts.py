@@ -12,10 +12,10 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
+from vkteams_bot.admin.actions import ActionsAdmin, QuerySetAction
 from vkteams_bot.admin.base import RowAdmin
 from vkteams_bot.admin.display import link, list_url, row_link
 from vkteams_bot.admin.search import Rows, Search
-from vkteams_bot.admin.verbs import Verb, VerbsAdmin
 from vkteams_bot.models import ChatMessage, Contact, Conversation, Update
 
 USER = "django_user"
@@ -30,7 +30,7 @@ def _matched(count: int) -> str:
     return text % {"count": count}
 
 
-MATCH = Verb[Contact](
+MATCH = QuerySetAction[Contact](
     name="match",
     label=_("Match by e-mail"),
     list_label=_("Match selected contacts with users by e-mail"),
@@ -42,8 +42,8 @@ MATCH = Verb[Contact](
 
 
 @admin.register(Contact)
-class ContactAdmin(VerbsAdmin[Contact], RowAdmin[Contact]):
-    verbs = (MATCH,)
+class ContactAdmin(ActionsAdmin[Contact], RowAdmin[Contact]):
+    row_actions = (MATCH,)
     search = Search(_exact, texts=("first_name", "last_name", "nick", "user_id"))
     search_help_text = _("A user id, or parts of a name.")
     list_display = ("name", "user_id", "nick", "user", "created_at")
@@ -57,7 +57,7 @@ class ContactAdmin(VerbsAdmin[Contact], RowAdmin[Contact]):
     readonly_fields = ("name", "user_id", "nick", "created_at", "messages", "conversations", "updates")
 
     def get_autocomplete_fields(self, request: HttpRequest) -> tuple[str, ...]:
-        """Where the site's users can be searched; elsewhere a plain number."""
+        """The user is chosen by a search where the site's users can be searched; elsewhere a number is typed."""
         users_admin = self.admin_site._registry.get(get_user_model())
         return (USER,) if users_admin is not None and users_admin.get_search_fields(request) else ()
 
@@ -70,8 +70,8 @@ class ContactAdmin(VerbsAdmin[Contact], RowAdmin[Contact]):
         formfield = super().formfield_for_dbfield(db_field, request, **kwargs)
         if db_field.name == USER and formfield is not None:
             # Django offers to delete, change and add the user: too near to "unlink".
-            for verb in ("add", "change", "delete"):
-                setattr(formfield.widget, f"can_{verb}_related", False)
+            for offer in ("add", "change", "delete"):
+                setattr(formfield.widget, f"can_{offer}_related", False)
         return formfield
 
     @admin.display(description=_("name"))

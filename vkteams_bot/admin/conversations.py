@@ -16,13 +16,14 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
+from vkteams_bot.admin.actions import ActionsAdmin, QuerySetAction
 from vkteams_bot.admin.base import RowAdmin
-from vkteams_bot.admin.display import EMPTY, ago, badge, coming, ids, link, list_url, one_line, page_url, row_link
-from vkteams_bot.admin.filters import AccountFilter, DialogFilter
+from vkteams_bot.admin.chats import log_link
+from vkteams_bot.admin.display import EMPTY, ago, badge, coming, ids, link, list_url, one_line, row_link
 from vkteams_bot.admin.json_field import JSONObjectField
+from vkteams_bot.admin.list_filters import AccountFilter, DialogFilter
 from vkteams_bot.admin.search import Rows, Search
-from vkteams_bot.admin.verbs import Verb, VerbsAdmin
-from vkteams_bot.models import Chat, Contact, Conversation, Update
+from vkteams_bot.models import Contact, Conversation, Update
 
 
 def _exact(rows: Rows, term: str) -> list[Rows]:
@@ -34,7 +35,7 @@ def _reset(count: int) -> str:
     return text % {"count": count}
 
 
-RESET = Verb[Conversation](
+RESET = QuerySetAction[Conversation](
     name="reset",
     label=_("Reset"),
     list_label=_("Reset selected conversations"),
@@ -80,9 +81,9 @@ class ConversationForm(ModelForm):
 
 
 @admin.register(Conversation)
-class ConversationAdmin(VerbsAdmin[Conversation], RowAdmin[Conversation]):
+class ConversationAdmin(ActionsAdmin[Conversation], RowAdmin[Conversation]):
     form = ConversationForm
-    verbs = (RESET,)
+    row_actions = (RESET,)
     search = Search(_exact, texts=("state",))
     search_help_text = _("A whole chat id or user id, or a part of a state.")
     list_display = ("who", "state_badge", "changed", "content", "expires")
@@ -148,8 +149,7 @@ class ConversationAdmin(VerbsAdmin[Conversation], RowAdmin[Conversation]):
 
     @admin.display(description=_("chat log"))
     def chat(self, conversation: Conversation) -> str | SafeString:
-        found = Chat.objects.filter(account=conversation.account_id, chat_id=conversation.chat_id).first()
-        return EMPTY if found is None else link(page_url(Chat, self.admin_site, "log", found.pk), found)
+        return log_link(conversation.account_id, conversation.chat_id, self.admin_site) or EMPTY
 
     @admin.display(description=_("contact"))
     def contact(self, conversation: Conversation) -> str | SafeString:

@@ -23,7 +23,7 @@ MINUTE, HOUR, DAY = 60, 3_600, 86_400
 
 
 def badge(text: object, kind: str, hint: object = "") -> SafeString:
-    """`kind`: good, busy, bad, doubt or quiet."""
+    """A coloured label; `kind` is good, busy, bad, doubt or quiet."""
     return format_html('<span class="vkt-badge vkt-{}" title="{}">{}</span>', kind, hint, text)
 
 
@@ -56,15 +56,14 @@ def said(text: str | None, *, problem: str) -> str | SafeString:
     return format_html('{} <span class="vkt-error vkt-below">{}</span>', one_line(text), problem)
 
 
-def ids(*given: str) -> SafeString:
-    """Of a chat and a person, a line each; in a private chat they are the same."""
-    return format_html_join(SafeString("<br>"), "{}", ((one,) for one in dict.fromkeys(given) if one)) or SafeString(
-        EMPTY
-    )
+def ids(chat_id: str, user_id: str) -> SafeString:
+    """The ids of a chat and a person, a line each; in a private chat they are the same."""
+    lines = [(line,) for line in dict.fromkeys((chat_id, user_id)) if line]
+    return format_html_join(SafeString("<br>"), "{}", lines) if lines else SafeString(EMPTY)
 
 
 def last_line(text: str) -> str:
-    """Of a traceback: the error itself."""
+    """The last line of a traceback, which is the error itself."""
     lines = text.strip().splitlines()
     return one_line(lines[-1]) if lines else ""
 
@@ -132,7 +131,7 @@ def link(url: str, text: object) -> SafeString:
 
 
 def row_link(row: Model | None, site: AdminSite) -> str | SafeString:
-    """To the page of a row."""
+    """A link to the page of a row; a dash for none."""
     if row is None:
         return EMPTY
     return link(page_url(type(row), site, "change", row.pk), row)
@@ -145,6 +144,6 @@ def page_url(model: type[Model], site: AdminSite, page: str, *args: Any) -> str:
 
 
 def list_url(model: type[Model], site: AdminSite, **query: Any) -> str:
-    """To a list, filtered."""
+    """The address of a list, filtered."""
     url = page_url(model, site, "changelist")
     return f"{url}?{urlencode(query)}" if query else url

@@ -13,7 +13,7 @@ from vkteams_bot.admin.display import pretty
 
 
 class JSONTextarea(forms.Textarea):
-    """Monospaced; static/vkteams_bot/admin/json.js checks it while one types."""
+    """A monospaced input; static/vkteams_bot/admin/json.js checks it while somebody types."""
 
     def __init__(self) -> None:
         super().__init__({"class": "vkt-json", "rows": 14, "spellcheck": "false", "autocomplete": "off"})
@@ -34,7 +34,7 @@ class JSONObjectField(forms.JSONField):
     widget = JSONTextarea
 
     def bound_data(self, data: Any, initial: Any) -> Any:
-        """What was typed, as it was typed."""
+        """Returns what was typed, as it was typed."""
         return data
 
     def prepare_value(self, value: Any) -> str:
@@ -72,7 +72,7 @@ def _no_constants(name: str) -> NoReturn:
 
 
 def _all_text(value: dict[str, Any]) -> str:
-    """Every string in it. Raises UnicodeEncodeError for one that no encoding has."""
+    """All strings of a JSON value, joined. Raises UnicodeEncodeError for a string that no encoding has."""
     pieces: list[str] = []
     waiting: list[Any] = [value]
     while waiting:

@@ -11,13 +11,13 @@ from django.utils.translation import gettext_lazy as _
 
 from vkteams_bot.admin.base import RecordAdmin
 from vkteams_bot.admin.display import EMPTY, ago, badge, folded, link, one_line, page_url, pretty, row_link
-from vkteams_bot.admin.filters import MessageFilter
+from vkteams_bot.admin.list_filters import MessageFilter
 from vkteams_bot.admin.search import Rows, Search
 from vkteams_bot.models import Chat, ChatMessage, Contact
 
 
 def _exact(rows: Rows, term: str) -> list[Rows]:
-    """Of a chat or a person; a list query each, so that each goes newest first through its own index."""
+    """Messages of a chat or a person, a query each, so that each goes newest first through its own index."""
     chats = Chat.objects.filter(chat_id=term).values_list("pk", flat=True)[:20]
     people = Contact.objects.filter(user_id=term).values_list("pk", flat=True)
     return [*(rows.of_chat(key) for key in chats), *(rows.of_author(key) for key in people)]

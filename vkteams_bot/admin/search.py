@@ -11,11 +11,11 @@ from django.db import connections
 from django.db.models import Q
 
 Rows: TypeAlias = Any
-"""A queryset of the model's own class, with its verbs."""
+"""A queryset of the model's own class, with its methods."""
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class SearchResult:
     """Primary keys, newest first. `read_to`: what is older than this was not looked at; None = all was."""
 
     keys: list[Any]
@@ -25,7 +25,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """An exact id first; when nothing has it, the words of the term anywhere in `texts`, in any case.
+    """Looks for an exact id first; when nothing has it, for the words of the term anywhere in `texts`, in any case.
 
     No text index: PostgreSQL's (GIN over tsvector or trigrams) was measured to add a sixth to all that the database
     does for a message, and the former knows no parts of words. Reading 100 000 rows takes about 0.1 s.
@@ -36,14 +36,14 @@ class Search:
     rows_read: int = 100_000
     longest: int = 1_000
 
-    def find(self, rows: Rows, term: str) -> Found:
-        """Among `rows`, which are newest first."""
-        found = [self._keys(arm) for arm in self.exact(rows, term)]
-        keys = sorted({key for arm in found for key in arm}, reverse=True)
+    def find(self, rows: Rows, term: str) -> SearchResult:
+        """The keys of those `rows`, which are newest first, that have the term."""
+        arms = [self._keys(arm) for arm in self.exact(rows, term)]
+        keys = sorted({key for arm in arms for key in arm}, reverse=True)
         if keys or not self.texts:
-            more = len(keys) > self.longest or any(len(arm) == self.longest for arm in found)
+            more = len(keys) > self.longest or any(len(arm) == self.longest for arm in arms)
             keys = keys[: self.longest]
-            return Found(keys, keys[-1] if more else None, by_text=False)
+            return SearchResult(keys, keys[-1] if more else None, by_text=False)
         last = list(rows.values_list("pk", flat=True)[self.rows_read - 1 : self.rows_read + 1])
         if last:
             rows = rows.filter(pk__gte=last[0])
@@ -51,8 +51,8 @@ class Search:
             rows = rows.filter(self._contains(word, rows.db))
         keys = self._keys(rows)
         if len(keys) == self.longest:
-            return Found(keys, keys[-1], by_text=True)
-        return Found(keys, last[0] if len(last) > 1 else None, by_text=True)
+            return SearchResult(keys, keys[-1], by_text=True)
+        return SearchResult(keys, last[0] if len(last) > 1 else None, by_text=True)
 
     def _keys(self, rows: Rows) -> list[Any]:
         return list(rows.order_by("-pk").values_list("pk", flat=True)[: self.longest])

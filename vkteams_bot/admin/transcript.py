@@ -22,7 +22,7 @@ class Line:
     message: ChatMessage
     day: Any
     follows: bool
-    """The same author as the line above."""
+    """Whether the line above has the same author."""
     attachments: list[str]
     buttons: list[list[dict[str, Any]]]
 
@@ -64,8 +64,8 @@ def _lines(messages: list[ChatMessage]) -> Iterator[Line]:
         sent = timezone.localtime(message.sent_at).date()
         who = (message.direction, message.contact_id)
         is_new_day = sent != day
-        given = message.parts if isinstance(message.parts, list) else []
-        parts = [part for part in given if isinstance(part, dict)]
+        stored = message.parts if isinstance(message.parts, list) else []
+        parts = [part for part in stored if isinstance(part, dict)]
         yield Line(
             message,
             sent if is_new_day else None,
@@ -77,9 +77,9 @@ def _lines(messages: list[ChatMessage]) -> Iterator[Line]:
 
 
 def _attachment(part: dict[str, Any]) -> str:
-    """A part in a few words; "" for those that show elsewhere."""
-    given = part.get("payload")
-    payload: dict[str, Any] = given if isinstance(given, dict) else {}
+    """A part of a message in a few words; "" for a part that shows elsewhere."""
+    value = part.get("payload")
+    payload: dict[str, Any] = value if isinstance(value, dict) else {}
     match part.get("type"):
         case "file":
             kinds = {"image": _("Image"), "video": _("Video"), "audio": _("Audio")}

@@ -14,8 +14,10 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
+from vkteams_bot.admin.actions import ActionsAdmin, QuerySetAction
 from vkteams_bot.admin.base import RecordAdmin
 from vkteams_bot.admin.calls import call_badge
+from vkteams_bot.admin.chats import log_link
 from vkteams_bot.admin.display import (
     EMPTY,
     ago,
@@ -27,15 +29,14 @@ from vkteams_bot.admin.display import (
     link,
     list_url,
     one_line,
-    page_url,
     pretty,
     row_link,
     said,
 )
-from vkteams_bot.admin.filters import AccountFilter, UpdateStatusFilter
+from vkteams_bot.admin.list_filters import AccountFilter, UpdateStatusFilter
 from vkteams_bot.admin.search import Rows, Search
-from vkteams_bot.admin.verbs import Verb, VerbsAdmin
-from vkteams_bot.models import BotAccount, Chat, Contact, Conversation, OutgoingCall, Update
+from vkteams_bot.models import BotAccount, Contact, Conversation, OutgoingCall, Update
+from vkteams_bot.stores import inbox
 
 KINDS = {
     Update.Status.PENDING: "busy",
@@ -64,19 +65,19 @@ def _retried(count: int) -> str:
     return text % {"count": count}
 
 
-RETRY = Verb[Update](
+RETRY = QuerySetAction[Update](
     name="retry",
     label=_("Retry"),
     list_label=_("Retry selected updates"),
-    run=lambda rows: rows.retry(),
+    run=inbox.retry,
     applies=lambda update: update.status in Update.RETRYABLE,
     done=_retried,
 )
 
 
 @admin.register(Update)
-class UpdateAdmin(RecordAdmin[Update], VerbsAdmin[Update]):
-    verbs = (RETRY,)
+class UpdateAdmin(RecordAdmin[Update], ActionsAdmin[Update]):
+    row_actions = (RETRY,)
     search = Search(_exact)
     search_help_text = _("A whole chat id, user id or event number.")
     list_display = ("status_badge", "event", "came", "content", "who")
@@ -159,15 +160,14 @@ class UpdateAdmin(RecordAdmin[Update], VerbsAdmin[Update]):
     @admin.display(description=_("conversation"))
     def conversation(self, update: Update) -> str | SafeString:
         rows = Conversation.objects.filter(account_id=update.account_id, chat_id=update.chat_id, user_id=update.user_id)
-        found = rows.first()
-        if found is None:
+        conversation = rows.first()
+        if conversation is None:
             return EMPTY
-        return format_html("{} {}", row_link(found, self.admin_site), found.state or "")
+        return format_html("{} {}", row_link(conversation, self.admin_site), conversation.state or "")
 
     @admin.display(description=_("chat log"))
     def chat(self, update: Update) -> str | SafeString:
-        found = Chat.objects.filter(account_id=update.account_id, chat_id=update.chat_id).first()
-        return EMPTY if found is None else link(page_url(Chat, self.admin_site, "log", found.pk), found)
+        return log_link(update.account_id, update.chat_id, self.admin_site) or EMPTY
 
     @admin.display(description=_("contact"))
     def contact(self, update: Update) -> str | SafeString:

@@ -7,8 +7,8 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime, timedelta
 from functools import partial
 from types import TracebackType
@@ -27,18 +27,17 @@ from vkteams_bot.api.http.transport import AsyncioTransport
 from vkteams_bot.api.methods import Method
 from vkteams_bot.api.profiles import Profiles
 from vkteams_bot.api.redaction import remember_token
+from vkteams_bot.api.remote_files import fetched, fetched_sync
 from vkteams_bot.api.requests import RequestFactory, http_url
 from vkteams_bot.api.responses import FOREIGN, read_answer, translate
 from vkteams_bot.api.retry import RetryPolicy
 from vkteams_bot.api.types import ParseMode
-from vkteams_bot.api.uploads import fetched, fetched_sync
 from vkteams_bot.exceptions import CallError, ConfigurationError, OutcomeUnknown, RateLimited
 from vkteams_bot.limits import Limiter, LocalLimiter, Priority, RatePolicy, wait_turn, wait_turn_sync
 
 R = TypeVar("R")
 logger = logging.getLogger("vkteams_bot.api")
 
-LONGEST_ANSWER = 64 * 1024 * 1024
 MAX_CONNECTIONS = 200
 PROXY_VARIABLE = "VKT_PROXY"
 
@@ -58,6 +57,10 @@ class Bot(Facade):
 
     `timeout` and `poll_time` are in seconds, `rate_limit` in requests per second. A `transport` or `sync_transport`
     is used for everything and stays open: whoever gave it closes it. Raises ConfigurationError.
+
+    A call waits in all `max_retry_after` seconds for pauses that the server asks for, be it in answer to this call or
+    to another one, and raises RateLimited instead of waiting for more. Its place in a queue behind `rate_limit` it
+    waits for as long as that takes. The outcome of a call with an answer of more than `max_answer_bytes` is unknown.
     """
 
     def __init__(
@@ -75,6 +78,8 @@ class Bot(Facade):
         proxy: str | None = None,
         verify: Verify = True,
         retries: int = 3,
+        max_retry_after: float = 30,
+        max_answer_bytes: int = 64 * 1024 * 1024,
         limiter: Limiter | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         sync_transport: httpx.BaseTransport | None = None,
@@ -96,6 +101,8 @@ class Bot(Facade):
         self.profiles = Profiles()
         self.limiter = limiter or LocalLimiter(policy)
         self.retry = RetryPolicy(retries=retries)
+        self.max_retry_after = max_retry_after
+        self._max_answer_bytes = max_answer_bytes
         self._requests = RequestFactory(token=token, api_url=api_url, timeout=timeout)
         self._proxy = proxy or os.environ.get(PROXY_VARIABLE) or None
         if self._proxy is not None and http_url(self._proxy) is None:
@@ -104,8 +111,8 @@ class Bot(Facade):
         self._verify = verify
         if not isinstance(verify, bool):
             ssl_context(verify)  # A bundle that cannot be read shall not wait for the first request.
-        self._given_transport = transport
-        self._given_sync_transport = sync_transport
+        self._own_transport = transport
+        self._own_sync_transport = sync_transport
         self._transports: dict[asyncio.AbstractEventLoop, httpx.AsyncBaseTransport] = {}
         self._sync_transport: httpx.BaseTransport | None = None
         self._sync_lock = threading.Lock()
@@ -162,9 +169,11 @@ class Bot(Facade):
         if request_id is not None and "request_id" in method.wire_names:
             params.setdefault(method.wire_names["request_id"], request_id)
         attempt = 1
+        patience = self.max_retry_after
         while True:
             if method.charged and (charged or attempt > 1):
-                await wait_turn(self.limiter, method.chat)
+                with _attributed_to(method):
+                    patience -= await wait_turn(self.limiter, method.chat, patience)
             started = time.perf_counter()
             with _opened(method) as file:
                 request = self._requests.build(method, params, file)
@@ -174,7 +183,7 @@ class Bot(Facade):
                         response = await self._transport().handle_async_request(request)
                         if file:  # An upload may take its time, the rest of its answer may not.
                             limit.reschedule(asyncio.get_running_loop().time() + answer_seconds)
-                        body = await _read(response)
+                        body = await _read(response, self._max_answer_bytes)
                     result = self._finish(method, response, body, started)
                     break
                 except FOREIGN as error:
@@ -182,7 +191,9 @@ class Bot(Facade):
                 except CallError as error:
                     failure = self._failed(error, started)
             pause = policy.pause(failure, method, attempt)
-            if pause is None:
+            if isinstance(failure, RateLimited) and pause is not None:
+                patience -= pause
+            if pause is None or patience < 0:
                 raise failure
             attempt += 1
             await asyncio.sleep(pause)
@@ -191,7 +202,7 @@ class Bot(Facade):
         return result
 
     def execute_sync(self, method: Method[R], *, retries: int | None = None) -> R:
-        """The same from synchronous code. Raises RuntimeError inside a running event loop."""
+        """Do as `execute`, from synchronous code. Raises RuntimeError inside a running event loop."""
         if in_event_loop():
             raise RuntimeError("inside async code await the call instead of .send(): it would block the event loop")
         if method.upload is not None and method.upload.is_far:
@@ -200,22 +211,26 @@ class Bot(Facade):
         policy = self.retry if retries is None else RetryPolicy(retries=retries)
         params = method.params(self.parse_mode)
         attempt = 1
+        patience = self.max_retry_after
         while True:
             if method.charged:
-                wait_turn_sync(self.limiter, method.chat)
+                with _attributed_to(method):
+                    patience -= wait_turn_sync(self.limiter, method.chat, patience)
             started = time.perf_counter()
             with _opened(method) as file:
                 request = self._requests.build(method, params, file)
                 try:
                     response = self._transport_sync().handle_request(request)
-                    result = self._finish(method, response, _read_sync(response), started)
+                    result = self._finish(method, response, _read_sync(response, self._max_answer_bytes), started)
                     break
                 except FOREIGN as error:
                     failure = self._failed(translate(error, method), started)
                 except CallError as error:
                     failure = self._failed(error, started)
             pause = policy.pause(failure, method, attempt)
-            if pause is None:
+            if isinstance(failure, RateLimited) and pause is not None:
+                patience -= pause
+            if pause is None or patience < 0:
                 raise failure
             attempt += 1
             time.sleep(pause)
@@ -241,7 +256,7 @@ class Bot(Facade):
         return await self._fetch(url, max_size, listed).run(self._transport(), sink)
 
     def fetch_sync(self, url: str, sink: BinaryIO, *, max_size: int | None, listed: bool) -> str:
-        """The same from synchronous code. Raises RuntimeError inside a running event loop."""
+        """Do as `fetch`, from synchronous code. Raises RuntimeError inside a running event loop."""
         if in_event_loop():
             raise RuntimeError("inside async code await the download instead of .send(): it would block the event loop")
         return self._fetch(url, max_size, listed).run_sync(self._transport_sync(), sink)
@@ -264,8 +279,8 @@ class Bot(Facade):
         return error
 
     def _transport(self) -> httpx.AsyncBaseTransport:
-        if self._given_transport is not None:
-            return self._given_transport
+        if self._own_transport is not None:
+            return self._own_transport
         loop = asyncio.get_running_loop()
         transport = self._transports.get(loop)
         if transport is None:
@@ -281,8 +296,8 @@ class Bot(Facade):
         return transport
 
     def _transport_sync(self) -> httpx.BaseTransport:
-        if self._given_sync_transport is not None:
-            return self._given_sync_transport
+        if self._own_sync_transport is not None:
+            return self._own_sync_transport
         with self._sync_lock:
             if self._sync_transport is None:
                 self._sync_transport = SyncTransport(
@@ -303,11 +318,21 @@ def _opened(method: Method[Any]) -> AbstractContextManager[BinaryIO | None]:
     return upload.open() if upload is not None else _NO_FILE
 
 
-def _too_long() -> OutcomeUnknown:
-    return OutcomeUnknown(f"the answer is longer than {LONGEST_ANSWER} bytes")
+@contextmanager
+def _attributed_to(method: Method[Any]) -> Iterator[None]:
+    """An error of the limiter, which knows no methods, names this one."""
+    try:
+        yield
+    except RateLimited as error:
+        error.method = method
+        raise
 
 
-async def _read(response: httpx.Response) -> bytes:
+def _too_long(most: int) -> OutcomeUnknown:
+    return OutcomeUnknown(f"the answer is longer than {most} bytes")
+
+
+async def _read(response: httpx.Response, most: int) -> bytes:
     chunks: list[bytes] = []
     size = 0
     stream: Any = response.stream
@@ -315,14 +340,14 @@ async def _read(response: httpx.Response) -> bytes:
         async for chunk in stream:
             chunks.append(chunk)
             size += len(chunk)
-            if size > LONGEST_ANSWER:
-                raise _too_long()
+            if size > most:
+                raise _too_long(most)
     finally:
         await stream.aclose()
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
-def _read_sync(response: httpx.Response) -> bytes:
+def _read_sync(response: httpx.Response, most: int) -> bytes:
     chunks: list[bytes] = []
     size = 0
     stream: Any = response.stream
@@ -330,8 +355,8 @@ def _read_sync(response: httpx.Response) -> bytes:
         for chunk in stream:
             chunks.append(chunk)
             size += len(chunk)
-            if size > LONGEST_ANSWER:
-                raise _too_long()
+            if size > most:
+                raise _too_long(most)
     finally:
         stream.close()
     return b"".join(chunks)

@@ -63,9 +63,9 @@ class CallNeverSent(RuntimeWarning):
 
 
 class Call(Generic[R]):
-    """`await call` sends it now, `call.send()` does so from synchronous code, `call.delay()` lets a worker send it.
+    """`await call` sends it now, `call.send()` does so from synchronous code.
 
-    A handler may return it.
+    `call.delay()` lets `runbot` or a worker send it. A handler may return it.
     """
 
     __slots__ = ("_taken", "bot", "method")
@@ -86,7 +86,7 @@ class Call(Generic[R]):
         return self.bot.execute_sync(self.take())
 
     def delay(self, *, at: datetime | timedelta | None = None, priority: Priority = Priority.NOTIFICATION) -> Delayed:
-        """Write it to the outbox, in the caller's transaction; a Celery worker sends it, not before `at`.
+        """Write it to the outbox, in the caller's transaction; `runbot` or a Celery worker sends it, not before `at`.
 
         Inside a running event loop await what this returns. Raises InvalidCall for a naive `at` and for a file that no
         row can hold, ConfigurationError for a bot without Django.

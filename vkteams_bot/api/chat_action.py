@@ -15,8 +15,8 @@ from vkteams_bot.exceptions import VKTeamsError
 R = TypeVar("R")
 logger = logging.getLogger("vkteams_bot.api")
 
-REPEAT_SECONDS = 8.0
-"""Clients show an action for about ten seconds (botapi.md §1.7)."""
+INTERVAL = 8.0
+"""Seconds between two actions: clients show one for about ten (botapi.md §1.7)."""
 
 
 class ActionSender(Protocol):
@@ -32,7 +32,7 @@ _tasks: dict[asyncio.Task[None], ActionSender] = {}
 async def end_typing(bot: ActionSender, seconds: float = 1.0) -> None:
     """Let what this bot shows in this loop come to its end, but no longer than that."""
     loop = asyncio.get_running_loop()
-    tasks = [task for task, actor in list(_tasks.items()) if actor is bot and task.get_loop() is loop]
+    tasks = [task for task, sender in list(_tasks.items()) if sender is bot and task.get_loop() is loop]
     if tasks:
         _, late = await asyncio.wait(tasks, timeout=seconds)
         for task in late:
@@ -46,8 +46,9 @@ class Typing:
     The block never waits for it: actions are sent beside it, and one that fails is only logged.
     """
 
-    def __init__(self, bot: ActionSender, chat_id: str) -> None:
+    def __init__(self, bot: ActionSender, chat_id: str, interval: float = INTERVAL) -> None:
         self._bot = bot
+        self._interval = interval
         self._typing = SendActions(chat_id, "typing")
         self._finished = SendActions(chat_id)
         self._ended: asyncio.Event | None = None
@@ -84,7 +85,7 @@ class Typing:
         while not ended.is_set():
             await self._send(self._typing)
             with suppress(TimeoutError):
-                await asyncio.wait_for(ended.wait(), REPEAT_SECONDS)
+                await asyncio.wait_for(ended.wait(), self._interval)
         await self._send(self._finished)
 
     def _keep_sync(self, ended: threading.Event) -> None:
@@ -92,7 +93,7 @@ class Typing:
             return
         while not ended.is_set():
             self._send_sync(self._typing)
-            ended.wait(REPEAT_SECONDS)
+            ended.wait(self._interval)
         self._send_sync(self._finished)
 
     async def _send(self, action: SendActions) -> None:

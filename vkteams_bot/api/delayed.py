@@ -23,7 +23,7 @@ class Outbox(Protocol):
     def aput(
         self, bot: Any, methods: Sequence[Method[Any]], *, due_at: datetime | None, priority: Priority
     ) -> Coroutine[Any, Any, list[UUID]]:
-        """The same from async code."""
+        """Write as `put` does, from async code."""
 
 
 class DelayNeverAwaited(RuntimeWarning):

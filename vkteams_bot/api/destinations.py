@@ -116,10 +116,10 @@ class Saved(_Spooled[str]):
         self._saver = saver
 
     def keep(self, name: str) -> str:
-        """The name that the storage gave it."""
+        """Save the file; return the name that the storage gave it."""
         self.file.seek(0)
-        given = self._saver.save(safe_name(name), self.file)
-        return str(given if given is not None else getattr(self._saver, "name", name))
+        saved_name = self._saver.save(safe_name(name), self.file)
+        return str(saved_name if saved_name is not None else getattr(self._saver, "name", name))
 
 
 def spool() -> BinaryIO:

@@ -10,7 +10,7 @@ from asgiref.sync import sync_to_async
 
 from vkteams_bot.api.destinations import Destination, Target, target_for
 from vkteams_bot.api.types import FileInfo, FilePayload, StickerPayload, VoicePayload
-from vkteams_bot.api.types.sending import Sendable
+from vkteams_bot.api.types.shortcuts import Sendable
 from vkteams_bot.exceptions import DownloadFailed, FileTooLarge, InvalidCall
 
 R = TypeVar("R")
@@ -59,10 +59,10 @@ class Download(Generic[R]):
         url, name = self._checked(source)
         listed = isinstance(source, FileInfo)
         with _closed_on_failure(self._target()) as target:
-            found = await self._bot.fetch(url, target.file, max_size=self._max_size, listed=listed)
+            server_name = await self._bot.fetch(url, target.file, max_size=self._max_size, listed=listed)
         if target.blocks:
-            return await sync_to_async(_kept)(target, name or found)
-        return _kept(target, name or found)
+            return await sync_to_async(_kept)(target, name or server_name)
+        return _kept(target, name or server_name)
 
     def send(self) -> R:
         """Download now and wait for the result. Raises as awaiting it; RuntimeError inside a running event loop."""
@@ -72,8 +72,8 @@ class Download(Generic[R]):
         url, name = self._checked(source)
         listed = isinstance(source, FileInfo)
         with _closed_on_failure(self._target()) as target:
-            found = self._bot.fetch_sync(url, target.file, max_size=self._max_size, listed=listed)
-        return _kept(target, name or found)
+            server_name = self._bot.fetch_sync(url, target.file, max_size=self._max_size, listed=listed)
+        return _kept(target, name or server_name)
 
     def _target(self) -> Target[R]:
         target: Target[R] = target_for(self._destination)
@@ -92,7 +92,7 @@ class Download(Generic[R]):
 def _closed_on_failure(target: Target[R]) -> Iterator[Target[R]]:
     try:
         yield target
-    except BaseException:
+    except BaseException:  # a cancelled download leaves no file either
         target.close()
         raise
 

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, TypeVar, overload
 
 from vkteams_bot.api import methods
 from vkteams_bot.api.call import Endpoint, Executor
-from vkteams_bot.api.chat_action import ActionSender, Typing
+from vkteams_bot.api.chat_action import INTERVAL, ActionSender, Typing
 from vkteams_bot.api.destinations import Destination, FileSaver
 from vkteams_bot.api.downloads import Download, Downloadable, Downloader
 from vkteams_bot.api.files import MAX_BYTES
@@ -72,9 +72,12 @@ class Facade:
         """First and last name, as `get_user` knows them; the id or nick of somebody without."""
         return Lookup(self, user_id, Facade.get_chat_info(self, user_id).take(), attrgetter("full_name"))
 
-    def typing(self: ActionSender, chat_id: str) -> Typing:
-        """`async with`, or `with` in synchronous code: the chat shows "typing" until the block ends."""
-        return Typing(self, chat_id)
+    def typing(self: ActionSender, chat_id: str, *, interval: float = INTERVAL) -> Typing:
+        """`async with`, or `with` in synchronous code: the chat shows "typing" until the block ends.
+
+        The action is sent again every `interval` seconds.
+        """
+        return Typing(self, chat_id, interval)
 
     @overload
     def download(self: Downloader, file: Downloadable, *, max_size: int | None = MAX_BYTES) -> Download[bytes]: ...

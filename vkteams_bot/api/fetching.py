@@ -75,7 +75,7 @@ class Fetch:
         return self._name(response)
 
     def run_sync(self, transport: httpx.BaseTransport, sink: BinaryIO) -> str:
-        """The same from synchronous code."""
+        """Do as `run`, from synchronous code."""
         try:
             response = self._answered_sync(transport)
             stream: Any = response.stream
@@ -101,7 +101,7 @@ class Fetch:
                 request = steps.send(response)
             except StopIteration:
                 return response
-            except BaseException:
+            except BaseException:  # the generator refuses the answer; its connection must not be kept
                 await response.aclose()
                 raise
             await response.aclose()
@@ -115,7 +115,7 @@ class Fetch:
                 request = steps.send(response)
             except StopIteration:
                 return response
-            except BaseException:
+            except BaseException:  # as in `_answered`
                 response.close()
                 raise
             response.close()
@@ -219,9 +219,9 @@ class _Body:
 
 def _with_token(url: httpx.URL, token: str) -> httpx.URL:
     """Some servers fail when the colon of the token comes as %3A, so nothing of it is escaped."""
-    query = b"token=" + token.encode()
-    path, _, given = url.raw_path.partition(b"?")
-    return url.copy_with(raw_path=path + b"?" + (given + b"&" + query if given else query))
+    parameter = b"token=" + token.encode()
+    path, _, query = url.raw_path.partition(b"?")
+    return url.copy_with(raw_path=path + b"?" + (query + b"&" + parameter if query else parameter))
 
 
 def _refusal(status: int, *, asked_with_token: bool) -> str:

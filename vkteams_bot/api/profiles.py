@@ -19,17 +19,19 @@ from vkteams_bot.exceptions import NotFound
 R = TypeVar("R")
 Answer: TypeAlias = Future[UserProfile | None]
 
-MOST_PROFILES = 10_000
-SECONDS = 600.0
-
 
 class Profiles:
-    """At most MOST_PROFILES, each for SECONDS; the one unused for longest goes first. Failures are not remembered.
+    """A cache of at most `max_size` profiles, each for `ttl` seconds; failures are not remembered.
 
-    Requests for one person at the same time are one request, whichever loops and threads they come from.
+    The profile that was unused for longest goes first. Requests for one person at the same time are one request,
+    whichever loops and threads they come from.
     """
 
-    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, *, max_size: int = 10_000, ttl: float = 600.0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._max_size = max_size
+        self._ttl = ttl
         self._clock = clock
         self._known: OrderedDict[str, tuple[float, UserProfile]] = OrderedDict()
         self._asked: dict[str, Answer] = {}
@@ -59,7 +61,7 @@ class Profiles:
         """Whatever happens inside, who waits for the answer hears of it."""
         try:
             yield
-        except Exception as error:
+        except Exception as error:  # whatever it is, the others who wait for this answer get it, too
             answer.set_exception(error)
             raise
         finally:
@@ -69,9 +71,9 @@ class Profiles:
 
     def keep(self, profile: UserProfile) -> UserProfile:
         with self._lock:
-            self._known[profile.user_id] = (self._clock() + SECONDS, profile)
+            self._known[profile.user_id] = (self._clock() + self._ttl, profile)
             self._known.move_to_end(profile.user_id)
-            if len(self._known) > MOST_PROFILES:
+            if len(self._known) > self._max_size:
                 self._known.popitem(last=False)
         return profile
 

@@ -39,9 +39,9 @@ def audience(name: str, *, label: str = "") -> Callable[[F], F]:
     """
 
     def declare(members: F) -> F:
-        known = _segments.get(name)
-        if known is not None and _place(known.members) != _place(members):
-            raise ConfigurationError(f"two segments are called {name!r}: {_place(known.members)}, {_place(members)}")
+        other = _segments.get(name)
+        if other is not None and _place(other.members) != _place(members):
+            raise ConfigurationError(f"two segments are called {name!r}: {_place(other.members)}, {_place(members)}")
         _segments[name] = Segment(name, label or name, members)
         return members
 
@@ -55,11 +55,11 @@ def segments() -> dict[str, Segment]:
 
 
 def segment(name: str) -> Segment:
-    """Raises ConfigurationError for a name that no app declares."""
-    known = segments()
-    if name not in known:
-        raise ConfigurationError(f"no app declares the segment {name!r} (there are: {', '.join(known) or 'none'})")
-    return known[name]
+    """The segment of this name. Raises ConfigurationError for a name that no app declares."""
+    declared = segments()
+    if name not in declared:
+        raise ConfigurationError(f"no app declares the segment {name!r} (there are: {', '.join(declared) or 'none'})")
+    return declared[name]
 
 
 def _place(members: Members) -> str:

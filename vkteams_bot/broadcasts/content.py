@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any
@@ -18,6 +19,9 @@ from vkteams_bot.broadcasts.rendering import TextTemplate
 from vkteams_bot.exceptions import InvalidCall
 from vkteams_bot.keyboards import InlineKeyboardMarkup, NewButton
 from vkteams_bot.models import Broadcast, Contact
+from vkteams_bot.text.parsing import MarkupError, parse_html, parse_markdown
+
+logger = logging.getLogger("vkteams_bot.broadcasts")
 
 # No limit is documented (botapi.md §1.7); clients of other authors cut here.
 LONGEST_TEXT = 4096
@@ -55,11 +59,24 @@ def keyboard_problem(rows: Any) -> str:
     return ""
 
 
+def markup_problem(text: str, parse_mode: ParseMode | None) -> str:
+    """The first markup that cannot stand there; "" = nothing was found. The server has the last word."""
+    try:
+        if parse_mode is ParseMode.HTML:
+            parse_html(text)
+        elif parse_mode is ParseMode.MARKDOWNV2:
+            parse_markdown(text)
+    except MarkupError as error:
+        return error.piece
+    return ""
+
+
 class Content:
     """Made once for many recipients. Raises ContentError when the template or the keyboard is wrong."""
 
     def __init__(self, broadcast: Broadcast) -> None:
         self._broadcast = broadcast
+        self._is_logged = False
         self.parse_mode = ParseMode(broadcast.parse_mode) if broadcast.parse_mode else None
         try:
             self._template = TextTemplate(broadcast.text, self.parse_mode) if broadcast.is_template else None
@@ -105,7 +122,8 @@ class Content:
                 text = self._template.render(values)
             except DatabaseError:  # an attribute asked the database, which is in no recipient's hands
                 raise
-            except Exception as error:  # whatever an attribute of the project's user raises: this recipient fails
+            except Exception as error:  # code of the project ran: this recipient fails, and its author needs the place
+                self._log(error)
                 raise ContentError(_("the text cannot be made: %(problem)r") % {"problem": error}) from error
         if not text.strip() and not self._broadcast.file:
             raise ContentError(_("the text is empty"))
@@ -115,6 +133,12 @@ class Content:
                 % {"length": len(text), "longest": LONGEST_TEXT}
             )
         return text
+
+    def _log(self, error: Exception) -> None:
+        """With the place, for the project's author; once, since all recipients are likely to fail alike."""
+        if not self._is_logged:
+            self._is_logged = True
+            logger.warning("a text cannot be made", exc_info=error, extra={"broadcast": self._broadcast.pk})
 
     @functools.cached_property
     def _upload(self) -> InputFile:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from vkteams_bot.api.types import SentMessage
 from vkteams_bot.broadcasts import recipients
-from vkteams_bot.broadcasts.content import Content, ContentError, FileUnreadable
+from vkteams_bot.broadcasts.content import Content, ContentError, FileUnreadable, markup_problem
 from vkteams_bot.broadcasts.lifecycle import record
 from vkteams_bot.broadcasts.lists import Recipient
-from vkteams_bot.broadcasts.markup import markup_problem
 from vkteams_bot.broadcasts.validation import Problem, problems
 from vkteams_bot.exceptions import BroadcastError
-from vkteams_bot.models import Broadcast, BroadcastAction, Contact
+from vkteams_bot.models import BotAccount, Broadcast, BroadcastAction, Contact
 from vkteams_bot.registry import bots
 
 SAMPLES = 20
@@ -43,20 +44,20 @@ def dry_run(broadcast: Broadcast, *, samples: int = SAMPLES) -> DryRun:
 
     Raises ConfigurationError for a segment that gives no recipients.
     """
-    found = DryRun(problems(broadcast))
-    if any(problem.field in ("segment", "recipients") for problem in found.problems):
-        return found
+    result = DryRun(problems(broadcast))
+    if any(problem.field in ("segment", "recipients") for problem in result.problems):
+        return result
     try:
         content: Content | None = Content(broadcast)
     except ContentError:
         content = None  # stands among the problems
     for page in recipients.pages(broadcast):
         reached = recipients.reachable(broadcast, page)
-        if content is not None and len(found.samples) < samples:
-            found.samples += _samples(content, reached[: samples - len(found.samples)])
-        found.recipients += len(reached)
-        found.unreachable += len(page) - len(reached)
-    return found
+        if content is not None and len(result.samples) < samples:
+            result.samples += _samples(content, reached[: samples - len(result.samples)])
+        result.recipients += len(reached)
+        result.unreachable += len(page) - len(reached)
+    return result
 
 
 def send_test(broadcast: Broadcast, chat_id: str, *, user: Any = None) -> SentMessage:
@@ -64,20 +65,27 @@ def send_test(broadcast: Broadcast, chat_id: str, *, user: Any = None) -> SentMe
 
     Raises BroadcastError for what cannot be sent, CallError for what was not.
     """
+    bot = bots[broadcast.account.alias]
+    if BotAccount.objects.id_for(bot.alias, bot.user_id) != broadcast.account_id:
+        raise BroadcastError(
+            _("The settings have another token for “%(alias)s” now: the broadcast belongs to the bot before.")
+            % {"alias": bot.alias}
+        )
     contact = Contact.objects.select_related("django_user").filter(user_id=chat_id).first()
     try:
         method = Content(broadcast).method_for(chat_id, contact=contact)
     except (ContentError, FileUnreadable) as error:
         raise BroadcastError(str(error)) from error
-    sent: SentMessage = bots[broadcast.account.alias].execute_sync(method)
+    sent: SentMessage = bot.execute_sync(method)
     record(broadcast, BroadcastAction.Action.TEST, user, note=chat_id)
     return sent
 
 
-def _samples(content: Content, some: list[Recipient]) -> list[Sample]:
-    contacts = Contact.objects.select_related("django_user")
-    people = {contact.user_id: contact for contact in contacts.filter(user_id__in=[one.chat_id for one in some])}
-    return [_sample(content, one, people.get(one.chat_id)) for one in some]
+def _samples(content: Content, page: recipients.Page) -> list[Sample]:
+    chat_ids = [recipient.chat_id for recipient in page]
+    contacts = Contact.objects.select_related("django_user").filter(user_id__in=chat_ids)
+    people = {contact.user_id: contact for contact in contacts}
+    return [_sample(content, recipient, people.get(recipient.chat_id)) for recipient in page]
 
 
 def _sample(content: Content, recipient: Recipient, contact: Contact | None) -> Sample:

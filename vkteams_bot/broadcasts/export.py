@@ -13,13 +13,16 @@ from django.utils import timezone
 from vkteams_bot.models import Broadcast, Chat, Contact, OutgoingCall
 
 COLUMNS = ("chat_id", "name", "status", "error", "sent_at", "msg_id")
-LOT = 2_000
+BATCH_SIZE = 2_000
 # A spreadsheet takes a cell that begins so for a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def export_csv(broadcast: Broadcast) -> Iterator[str]:
-    """Lines with their ends, the header first, in the order of sending; any number of rows in bounded memory."""
+def export_csv(broadcast: Broadcast, *, batch_size: int = BATCH_SIZE) -> Iterator[str]:
+    """The results as lines with their ends: the header first, then the rows in the order of sending.
+
+    At most `batch_size` rows are in memory, and each batch costs two statements more.
+    """
     line = _Line()
     writer = csv.writer(line)
     writer.writerow(COLUMNS)
@@ -28,11 +31,11 @@ def export_csv(broadcast: Broadcast) -> Iterator[str]:
         OutgoingCall.objects.filter(broadcast=broadcast)
         .order_by("pk")
         .values_list("chat_id", "status", "error", "finished_at", "msg_id")
-        .iterator(chunk_size=LOT)
+        .iterator(chunk_size=batch_size)
     )
-    while lot := list(islice(rows, LOT)):
-        names = _names(broadcast.account_id, [chat_id for chat_id, *_rest in lot])
-        for chat_id, status, error, finished_at, msg_id in lot:
+    while batch := list(islice(rows, batch_size)):
+        names = _names(broadcast.account_id, [chat_id for chat_id, *_rest in batch])
+        for chat_id, status, error, finished_at, msg_id in batch:
             sent_at = _moment(finished_at) if status == OutgoingCall.Status.SENT else ""
             cells = (chat_id, names.get(chat_id, ""), status, error, sent_at, msg_id)
             writer.writerow([_safe(cell) for cell in cells])

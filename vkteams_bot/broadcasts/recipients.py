@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -15,7 +16,9 @@ from vkteams_bot.broadcasts.audiences import Segment, segment
 from vkteams_bot.broadcasts.lists import LONGEST_CHAT_ID, Recipient, RecipientList
 from vkteams_bot.exceptions import ConfigurationError
 from vkteams_bot.models import Broadcast, Chat, ChatMessage, Contact, Update
-from vkteams_bot.stores.threads import is_connection_loss
+from vkteams_bot.stores.outages import is_outage
+
+logger = logging.getLogger("vkteams_bot.broadcasts")
 
 PAGE = 5_000
 
@@ -43,11 +46,11 @@ def unreachable(account_id: int, chat_ids: Iterable[str]) -> set[str]:
     in_chat = ChatMessage.objects.filter(chat=OuterRef("pk"))
     of_chat = Update.objects.filter(account=OuterRef("account"), chat_id=OuterRef("chat_id"))
     marked = Chat.objects.filter(account=account_id, chat_id__in=list(chat_ids), unreachable_at__isnull=False)
-    found = marked.annotate(
+    moments = marked.annotate(
         wrote_at=Subquery(in_chat.order_by("-pk").values("sent_at")[:1]),
         heard_at=Subquery(of_chat.order_by("-pk").values("created_at")[:1]),
     ).values_list("chat_id", "unreachable_at", "wrote_at", "heard_at")
-    return {chat_id for chat_id, gone_at, *came in found if not any(moment and moment > gone_at for moment in came)}
+    return {chat_id for chat_id, gone_at, *came in moments if not any(moment and moment > gone_at for moment in came)}
 
 
 def reachable(broadcast: Broadcast, page: Page) -> Page:
@@ -65,21 +68,21 @@ def _list_pages(recipients: Iterable[Recipient], size: int) -> Iterator[Page]:
 
 
 def _segment_pages(broadcast: Broadcast, size: int) -> Iterator[Page]:
-    found = _members(segment(broadcast.segment))
+    members = _members(segment(broadcast.segment))
     problem = f"the segment {broadcast.segment!r} must give a queryset of Chat, Contact or users, or chat ids"
-    kind = found._iterable_class if isinstance(found, QuerySet) else None
+    kind = members._iterable_class if isinstance(members, QuerySet) else None
     if kind is FlatValuesListIterable:
-        (name,) = found.query.values_select or found.query.annotation_select
-        return _value_pages(found, name, size)
+        (name,) = members.query.values_select or members.query.annotation_select
+        return _value_pages(members, name, size)
     if kind is not ModelIterable:
         raise ConfigurationError(f"{problem} by values_list(field, flat=True)")
-    if found.model is Chat:
-        return _pages(_filterable(found).filter(account=broadcast.account_id), "chat_id", size)
-    if found.model is Contact:
-        return _pages(_filterable(found), "user_id", size)
-    if issubclass(found.model, get_user_model()):
-        return _pages(Contact.objects.filter(django_user__in=found.values("pk")), "user_id", size)
-    raise ConfigurationError(f"{problem}, not of {found.model.__name__}")
+    if members.model is Chat:
+        return _pages(_filterable(members).filter(account=broadcast.account_id), "chat_id", size)
+    if members.model is Contact:
+        return _pages(_filterable(members), "user_id", size)
+    if issubclass(members.model, get_user_model()):
+        return _pages(Contact.objects.filter(django_user__in=members.values("pk")), "user_id", size)
+    raise ConfigurationError(f"{problem}, not of {members.model.__name__}")
 
 
 def _members(chosen: Segment) -> Any:
@@ -87,31 +90,32 @@ def _members(chosen: Segment) -> Any:
         return chosen.members()
 
 
-def _blaming(segment_name: str, found: Iterator[Page]) -> Iterator[Page]:
+def _blaming(segment_name: str, pages_of_segment: Iterator[Page]) -> Iterator[Page]:
     with _blamed(segment_name):
-        yield from found
+        yield from pages_of_segment
 
 
 @contextmanager
 def _blamed(segment_name: str) -> Iterator[None]:
-    """Whatever the project's function or queryset raises is the segment's failure; a lost database is not."""
+    """Raises ConfigurationError for whatever the project's function or queryset raises, but for a lost database."""
     try:
         yield
     except ConfigurationError:
         raise
-    except Exception as error:
-        if is_connection_loss(error):
+    except Exception as error:  # code of the project runs here: it may raise anything, and its author needs the place
+        if is_outage(error):
             raise
+        logger.exception("a segment failed", extra={"segment": segment_name})
         raise ConfigurationError(f"the segment {segment_name!r} failed: {error!r}") from error
 
 
-def _filterable(found: QuerySet[Any]) -> QuerySet[Any]:
+def _filterable(members: QuerySet[Any]) -> QuerySet[Any]:
     """A slice, a union and a `distinct(field)` take no further filter: they become a subquery."""
-    query = found.query
+    query = members.query
     if query.is_sliced or query.combinator or query.distinct_fields:
-        whole: QuerySet[Any] = found.model._default_manager.filter(pk__in=found.values("pk"))
+        whole: QuerySet[Any] = members.model._default_manager.filter(pk__in=members.values("pk"))
         return whole
-    return found
+    return members
 
 
 def _pages(rows: QuerySet[Any], chat_field: str, size: int) -> Iterator[Page]:
@@ -123,13 +127,13 @@ def _pages(rows: QuerySet[Any], chat_field: str, size: int) -> Iterator[Page]:
         page = list(pairs.filter(pk__gt=page[-1][0])[:size])
 
 
-def _value_pages(found: QuerySet[Any], name: str, size: int) -> Iterator[Page]:
+def _value_pages(members: QuerySet[Any], name: str, size: int) -> Iterator[Page]:
     """By the chat id itself, in the order of the database."""
-    if found.query.is_sliced or found.query.combinator:
+    if members.query.is_sliced or members.query.combinator:
         # Bounded by whoever cut it, or to be read in one piece.
-        yield from _list_pages((Recipient(chat_id) for chat_id in _chat_ids(dict.fromkeys(found))), size)
+        yield from _list_pages((Recipient(chat_id) for chat_id in _chat_ids(dict.fromkeys(members))), size)
         return
-    values = found.exclude(**{name: None}).order_by(name).distinct()
+    values = members.exclude(**{name: None}).order_by(name).distinct()
     page = list(values[:size])
     while page:
         yield [Recipient(chat_id) for chat_id in _chat_ids(page)]

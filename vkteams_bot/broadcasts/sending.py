@@ -18,7 +18,7 @@ from vkteams_bot.broadcasts.lifecycle import halt
 from vkteams_bot.broadcasts.schedule import is_quiet
 from vkteams_bot.exceptions import CallError, FormatError, InvalidToken, MethodNotAllowed, UnknownMethod
 from vkteams_bot.models import Broadcast, Contact
-from vkteams_bot.stores.threads import is_connection_loss
+from vkteams_bot.stores.outages import is_outage
 
 SHARED_FAULTS = (InvalidToken, MethodNotAllowed, UnknownMethod)
 
@@ -112,7 +112,7 @@ def _method_for(
         halt(recipient.broadcast_id, str(error))
         return None
     except DatabaseError as error:
-        if is_connection_loss(error):
+        if is_outage(error):
             raise
         raise _QueryRefused(recipient.broadcast_id, error) from error
     except (AttributeError, TypeError, ValueError) as error:  # a row that nobody of us wrote

@@ -12,9 +12,8 @@ from django.utils.translation import gettext as _
 from vkteams_bot.api import ParseMode
 from vkteams_bot.api.files import MAX_BYTES
 from vkteams_bot.broadcasts.audiences import segments
-from vkteams_bot.broadcasts.content import LONGEST_TEXT, Content, ContentError, keyboard_problem
+from vkteams_bot.broadcasts.content import LONGEST_TEXT, Content, ContentError, keyboard_problem, markup_problem
 from vkteams_bot.broadcasts.lists import RecipientList
-from vkteams_bot.broadcasts.markup import markup_problem
 from vkteams_bot.broadcasts.rendering import syntax_problem
 from vkteams_bot.broadcasts.schedule import is_expired
 from vkteams_bot.conf import conf
@@ -98,8 +97,8 @@ def _of_audience(broadcast: Broadcast) -> Iterator[Problem]:
     if broadcast.audience == Broadcast.Audience.LIST:
         for problem in RecipientList(broadcast.recipients).check():
             yield Problem("recipients", problem)
-    elif broadcast.audience == Broadcast.Audience.SEGMENT and broadcast.segment not in (known := segments()):
-        yield Problem("segment", _("choose one of: %(names)s") % {"names": ", ".join(known) or "—"})
+    elif broadcast.audience == Broadcast.Audience.SEGMENT and broadcast.segment not in (declared := segments()):
+        yield Problem("segment", _("choose one of: %(names)s") % {"names": ", ".join(declared) or "—"})
 
 
 def _of_schedule(broadcast: Broadcast) -> Iterator[Problem]:

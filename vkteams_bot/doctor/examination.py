@@ -12,9 +12,9 @@ from vkteams_bot.api import Bot
 from vkteams_bot.api.bot import PROXY_VARIABLE
 from vkteams_bot.conf import conf
 from vkteams_bot.doctor import project
+from vkteams_bot.doctor.bot_api import Server
 from vkteams_bot.doctor.findings import Check, Finding, fail, ok
 from vkteams_bot.doctor.network import Route
-from vkteams_bot.doctor.server import Server
 from vkteams_bot.exceptions import ConfigurationError
 
 
@@ -40,6 +40,7 @@ class Examination:
             Check("database", project.database),
             Check("migrations", project.migrations, ("database",)),
             Check("updates", lambda: self._server.updates(), ("token", "migrations")),
+            Check("delivery", lambda: project.delivery(self.alias), ("settings", "migrations")),
             Check("handlers", project.handlers),
             Check("checks", project.system_checks, ("database", "handlers")),
         ]

@@ -52,13 +52,13 @@ class Route:
         if _is_address(self.first_host):
             return ok(_("%(host)s is an address") % {"host": self.first_host})
         try:
-            found = socket.getaddrinfo(self.first_host, self.first_port, type=socket.SOCK_STREAM)
+            entries = socket.getaddrinfo(self.first_host, self.first_port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:
             return fail(
                 _("%(host)s has no address: %(error)s") % {"host": self.first_host, "error": _reason(error)},
                 _("Check the name in %(setting)s, and this machine's DNS.") % {"setting": self._first_setting},
             )
-        addresses = ", ".join(dict.fromkeys(str(item[4][0]) for item in found))
+        addresses = ", ".join(dict.fromkeys(str(entry[4][0]) for entry in entries))
         return ok(_("%(host)s is %(addresses)s") % {"host": self.first_host, "addresses": addresses})
 
     def connection(self) -> Finding:

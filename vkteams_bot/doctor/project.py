@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import logging
+import traceback
+
 from django.core.checks import ERROR, run_checks
 from django.core.exceptions import ImproperlyConfigured
 from django.db import Error, connection
 from django.db.migrations.executor import MigrationExecutor
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from vkteams_bot.api.redaction import redact
 from vkteams_bot.discovery import build_dispatcher, discover_routers
-from vkteams_bot.doctor.findings import Finding, fail, ok, warn
+from vkteams_bot.doctor.findings import Finding, fail, ok, skipped, warn
+from vkteams_bot.models import BotAccount
+from vkteams_bot.worker.duty import duty_of
+
+logger = logging.getLogger("vkteams_bot.doctor")
 
 APP = "vkteams_bot"
 
@@ -38,12 +46,28 @@ def migrations() -> Finding:
     return ok(_("all are applied"))
 
 
+def delivery(alias: str) -> Finding:
+    """Who sends delayed calls and broadcasts of this bot, and whether something waits that nobody sends."""
+    accounts = BotAccount.objects.filter(alias=alias).order_by("pk")
+    known = [duty_of(account, timezone.now()) for account in accounts]
+    neglected = [duty for duty in known if duty.is_neglected]
+    if neglected:
+        return warn(
+            " ".join(f"{duty.account}: {duty}" for duty in neglected),
+            _("Start runbot or a Celery worker with beat; what no bot may send can be moved or dropped in the admin."),
+        )
+    current = next((duty for duty in reversed(known) if duty.has_bot), None)
+    return ok(str(current)) if current is not None else skipped(_("the bot has not run yet"))
+
+
 def handlers() -> Finding:
     """Whether the handlers of all apps can be imported and make sense."""
     try:
         routers = discover_routers()
         build_dispatcher()
     except Exception as error:  # the project's own modules may raise anything
+        # Not exc_info: what they raise may hold the token.
+        logger.error("handlers cannot be loaded\n%s", redact(traceback.format_exc()), extra={"check": "handlers"})
         reason = redact(f"{type(error).__name__}: {error}")
         return fail(
             _("handlers cannot be loaded: %(reason)s") % {"reason": reason}, _("Mend the module that is named.")

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from vkteams_bot.emulator.message import Message
-from vkteams_bot.emulator.people import BotAccount, User
 from vkteams_bot.emulator.refusal import Refusal
+from vkteams_bot.emulator.users import BotAccount, User
 
 ChatType = Literal["private", "group", "channel"]
 KEPT_MESSAGES = 10_000

@@ -9,8 +9,8 @@ from typing import Any
 from vkteams_bot.emulator.chat import Chat, ChatType
 from vkteams_bot.emulator.eventqueue import EventQueue
 from vkteams_bot.emulator.identifiers import Identifiers
-from vkteams_bot.emulator.people import BotAccount, User
 from vkteams_bot.emulator.refusal import Refusal
+from vkteams_bot.emulator.users import BotAccount, User
 
 FIRST_BOT_ID = 1_000_000_001
 MENTION = re.compile(r"@\[([^\[\]\s]+)\]")
@@ -153,11 +153,11 @@ class Directory:
         """Whatever an id or @nick names. Raises Refusal."""
         if chat_id.startswith("@"):
             everybody = [*self.users.values(), *(bot.user for bot in self.bots.values())]
-            found = next((user for user in everybody if user.nick == chat_id[1:]), None)
+            face = next((user for user in everybody if user.nick == chat_id[1:]), None)
         else:
             bot = self._bots_by_id.get(chat_id)
-            found = bot.user if bot else self.users.get(chat_id)
-        target = found or self._groups.get(chat_id)
+            face = bot.user if bot else self.users.get(chat_id)
+        target = face or self._groups.get(chat_id)
         if target is None:
             raise Refusal("Invalid chatId")
         return target
@@ -201,8 +201,8 @@ class Directory:
         """A part for each known user that the text mentions as `@[userId]`."""
         if "@[" not in text:
             return []
-        found = dict.fromkeys(MENTION.findall(text))
-        faces = [self._bots_by_id[name].user if name in self._bots_by_id else self.users.get(name) for name in found]
+        names = dict.fromkeys(MENTION.findall(text))
+        faces = [self._bots_by_id[name].user if name in self._bots_by_id else self.users.get(name) for name in names]
         return [{"type": "mention", "payload": face.reference()} for face in faces if face is not None]
 
     def clear(self) -> None:

@@ -90,8 +90,8 @@ class EventQueue:
         first = 0
         if keep:
             after = last_event_id if stateless or last_event_id == 0 else self.acknowledged
-            found = (number for number, entry in enumerate(self._entries) if entry.position > after)
-            first = next(found, len(self._entries))
+            later = (number for number, entry in enumerate(self._entries) if entry.position > after)
+            first = next(later, len(self._entries))
         if fresh:
             first = max(first, self._handed_out)
         batch = [entry.event for entry in islice(self._entries, first, first + limit)]

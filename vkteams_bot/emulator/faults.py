@@ -141,25 +141,25 @@ def read_faults(value: Any) -> list[Fault]:
 
 def parse_short(text: str) -> Fault:
     """`KIND[=VALUE][@METHOD][:PROBABILITY][#TIMES]`, e.g. `502:0.1`, `latency=2s@events/get`. Raises Refusal."""
-    found = SHORT.fullmatch(text)
-    if found is None:
+    match = SHORT.fullmatch(text)
+    if match is None:
         raise Refusal(f"{text!r} is not KIND[=VALUE][@METHOD][:PROBABILITY][#TIMES]")
-    given = {key: value for key, value in found.groupdict().items() if value is not None}
-    value = given.pop("value", None)
-    if given["kind"].isdigit():
-        given |= {"kind": "status", "status": given["kind"]}
+    fields = {key: value for key, value in match.groupdict().items() if value is not None}
+    value = fields.pop("value", None)
+    if fields["kind"].isdigit():
+        fields |= {"kind": "status", "status": fields["kind"]}
     if value is not None:
-        name = SHORT_VALUE.get(given["kind"], "status")
-        given[name] = str(parse_seconds(value)) if name == "seconds" else value
+        name = SHORT_VALUE.get(fields["kind"], "status")
+        fields[name] = str(parse_seconds(value)) if name == "seconds" else value
     try:
-        return read_faults(given)[0]
+        return read_faults(fields)[0]
     except Refusal as refusal:
         raise Refusal(f"{text!r}: {refusal.description}") from None
 
 
 def parse_seconds(text: str) -> float:
     """`30ms`, `2s`, `1m`, or a plain number of seconds. Raises Refusal."""
-    found = DURATION.fullmatch(text)
-    if found is None:
+    match = DURATION.fullmatch(text)
+    if match is None:
         raise Refusal(f"{text!r} is not a time such as 30ms or 2s")
-    return float(found[1]) * UNITS[found[2] or "s"]
+    return float(match[1]) * UNITS[match[2] or "s"]

@@ -7,9 +7,9 @@ from typing import Any
 
 from vkteams_bot.emulator.chat import Chat
 from vkteams_bot.emulator.message import Message
-from vkteams_bot.emulator.people import BotAccount, User
 from vkteams_bot.emulator.refusal import Refusal
 from vkteams_bot.emulator.scene import Scene
+from vkteams_bot.emulator.users import BotAccount, User
 
 Failure = dict[str, Any]
 

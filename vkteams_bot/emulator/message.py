@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from vkteams_bot.emulator.people import User
+from vkteams_bot.emulator.users import User
 from vkteams_bot.text.ranges import Ranges
 
 Part = dict[str, Any]

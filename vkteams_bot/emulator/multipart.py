@@ -24,10 +24,10 @@ class Upload:
 
 def parse_multipart(content_type: str, body: bytes) -> tuple[list[tuple[str, str]], list[Upload]]:
     """Fields and files, in their order. Raises MalformedBody."""
-    found = BOUNDARY.search(content_type)
-    if found is None:
+    boundary = BOUNDARY.search(content_type)
+    if boundary is None:
         raise MalformedBody("no boundary in Content-Type")
-    delimiter = b"\r\n--" + (found[1] or found[2]).encode("latin-1")
+    delimiter = b"\r\n--" + (boundary[1] or boundary[2]).encode("latin-1")
     chunks = (b"\r\n" + body).split(delimiter)
     if len(chunks) < 2 or not chunks[-1].startswith(b"--"):
         raise MalformedBody("the last boundary is missing")
@@ -49,10 +49,10 @@ def _disposition(head: bytes) -> tuple[str | None, str | None]:
     for line in head.decode("utf-8", "replace").split("\r\n"):
         key, _, value = line.partition(":")
         if key.strip().lower() == "content-disposition":
-            found = {match[1].lower(): _value(match) for match in PARAMETER.finditer(value)}
-            extended = found.get("filename*")
-            filename = found.get("filename") if extended is None else unquote(extended.rpartition("''")[2])
-            return found.get("name"), filename
+            parameters = {match[1].lower(): _value(match) for match in PARAMETER.finditer(value)}
+            extended = parameters.get("filename*")
+            filename = parameters.get("filename") if extended is None else unquote(extended.rpartition("''")[2])
+            return parameters.get("name"), filename
     return None, None
 
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import inspect
 import socket
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, cast
 
 import uvicorn
@@ -22,14 +22,14 @@ from vkteams_bot.emulator.page.project_urls import PREFIX
 from vkteams_bot.emulator.page.scope import BotCommand, with_world
 from vkteams_bot.emulator.page.urls import websocket_urlpatterns
 from vkteams_bot.emulator.server import KEEP_ALIVE_SECONDS, CuttableProtocol
-from vkteams_bot.emulator.worker import InProcessWorker
 from vkteams_bot.emulator.world import World
-from vkteams_bot.exceptions import ConfigurationError
 from vkteams_bot.live.routing import websocket_urlpatterns as live_urlpatterns
 from vkteams_bot.registry import bots
 from vkteams_bot.routing import Router
 from vkteams_bot.routing.filters import Command
 from vkteams_bot.runtime.supervisor import supervise
+
+STOP_SECONDS = 2.0
 
 
 class _Server(uvicorn.Server):
@@ -87,20 +87,19 @@ def playground_app(emulator: EmulatorApp) -> Any:
 
 
 def point_bots_at(world: World, url: str) -> None:
-    """Let the bots of this process talk to the emulator, whatever the settings say: no token leaves it."""
+    """Let the bots of this process talk to the emulator, whatever the settings say: no token leaves it.
+
+    They deliver themselves what is due: workers of the settings would know other bots.
+    """
+    conf.force(delivery="runbot", stop_timeout=STOP_SECONDS)
     for number, alias in enumerate(conf.aliases):
         token = f"001.0000000000.{number:010}:{1000000001 + number}"
         world.add_bot(token, nick=f"{alias}_bot", first_name=alias.title())
         bots.override(alias, token=token, api_url=url, proxy=None, verify=True)
 
 
-async def play(
-    listener: socket.socket, stop: asyncio.Event, *, aliases: Sequence[str], world: World, worker: bool = True
-) -> None:
-    """Serve until `stop` is set; with a `worker` for what is sent by Celery.
-
-    Raises ExceptionGroup when a bot dies, ConfigurationError when the worker does.
-    """
+async def play(listener: socket.socket, stop: asyncio.Event, *, aliases: Sequence[str], world: World) -> None:
+    """Serve until `stop` is set. Raises ExceptionGroup when a bot dies."""
     emulator = EmulatorApp(world)
     config = uvicorn.Config(
         playground_app(emulator),
@@ -114,28 +113,8 @@ async def play(
     serving = asyncio.create_task(server.serve(sockets=[listener]), name="playground server")
     try:
         await server.ready.wait()
-        async with _delivering(stop) if worker else contextlib.nullcontext():
-            await supervise(aliases, stop)
+        await supervise(aliases, stop)
     finally:
         emulator.close()
         server.should_exit = True
         await serving
-
-
-@contextlib.asynccontextmanager
-async def _delivering(stop: asyncio.Event) -> AsyncIterator[None]:
-    loop, dead = asyncio.get_running_loop(), asyncio.Event()
-
-    def died() -> None:
-        dead.set()
-        stop.set()
-
-    worker = InProcessWorker(died=lambda: loop.call_soon_threadsafe(died))
-    worker.start()
-    try:
-        yield
-    finally:
-        # In a thread, as the emulator still answers what is on its way.
-        await asyncio.to_thread(worker.stop)
-    if dead.is_set():
-        raise ConfigurationError("the Celery worker of the playground died, see the log; --no-worker goes without")

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vkteams_bot.emulator.chat import Chat
-from vkteams_bot.emulator.people import BotAccount
 from vkteams_bot.emulator.refusal import Refusal
+from vkteams_bot.emulator.users import BotAccount
 
 KEPT = 10_000
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from vkteams_bot.emulator.behaviour import Behaviour
 from vkteams_bot.emulator.chat import Chat
-from vkteams_bot.emulator.people import BotAccount
 from vkteams_bot.emulator.refusal import RateLimited
+from vkteams_bot.emulator.users import BotAccount
 
 
 @dataclass(slots=True)

@@ -14,9 +14,9 @@ from vkteams_bot.emulator.directory import Directory
 from vkteams_bot.emulator.filestore import FileStore
 from vkteams_bot.emulator.identifiers import Identifiers
 from vkteams_bot.emulator.message import Message, Part, Rows
-from vkteams_bot.emulator.people import BotAccount, User
 from vkteams_bot.emulator.query import Queries, Query
 from vkteams_bot.emulator.ratelimits import RateLimits
+from vkteams_bot.emulator.users import BotAccount, User
 from vkteams_bot.text.ranges import Ranges
 
 DEFAULT_TOKEN = "001.1234567890.0987654321:1000000001"

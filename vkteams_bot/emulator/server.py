@@ -1,17 +1,17 @@
-"""Serving an EmulatorApp by uvicorn."""
+"""Serving an EmulatorApp by uvicorn. Needs the extra `playground`."""
 
 from __future__ import annotations
 
 import contextlib
-import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from vkteams_bot.emulator.http import EmulatorApp
 from vkteams_bot.emulator.request import CUT_EXTENSION
+from vkteams_bot.signal_handlers import stop_on_signals
 
 KEEP_ALIVE_SECONDS = 75
 
@@ -44,36 +44,20 @@ class EmulatorServer(uvicorn.Server):
         )
         super().__init__(config)
 
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """Unlike uvicorn's own, which raises the signal that stopped it once more when it has ended in order."""
+        with stop_on_signals(self._stop):
+            yield
+
+    def _stop(self) -> None:
+        self.should_exit = True
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._app.close()
         await super().shutdown(sockets)
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """A listening socket; port 0 takes a free one. Raises OSError."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family, backlog=2048)
-
-
-def address(listener: socket.socket) -> str:
-    """http://host:port, as clients on this machine reach it."""
-    host, port = listener.getsockname()[:2]
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
 def serve(app: EmulatorApp, listener: socket.socket) -> None:
     """Serve until SIGTERM or SIGINT, then return."""
-    with _quiet_signals():
-        EmulatorServer(app).run(sockets=[listener])
-
-
-@contextlib.contextmanager
-def _quiet_signals() -> Iterator[None]:
-    """uvicorn raises the signal that stopped it once more at the end: here that ends nothing."""
-    before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    EmulatorServer(app).run(sockets=[listener])

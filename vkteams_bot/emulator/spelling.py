@@ -37,12 +37,12 @@ def json_pairs(body: bytes) -> list[tuple[str, str]]:
     Raises MalformedBody.
     """
     try:
-        given = json.loads(body)
+        parameters = json.loads(body)
     except (ValueError, RecursionError):
         raise MalformedBody("the body is not JSON") from None
-    if not isinstance(given, dict):
+    if not isinstance(parameters, dict):
         raise MalformedBody("the body is no JSON object")
-    return [(name, text) for name, value in given.items() if value is not None for text in _texts(value)]
+    return [(name, text) for name, value in parameters.items() if value is not None for text in _texts(value)]
 
 
 def _texts(value: Any) -> list[str]:

@@ -12,10 +12,10 @@ from vkteams_bot.emulator.captions import with_addresses
 from vkteams_bot.emulator.chat import Chat, ChatView
 from vkteams_bot.emulator.groups import CHANGE_NAMES, Failure, Groups
 from vkteams_bot.emulator.message import Message, Part
-from vkteams_bot.emulator.people import User
 from vkteams_bot.emulator.query import Query
 from vkteams_bot.emulator.refusal import Refusal
 from vkteams_bot.emulator.scene import DEFAULT_GROUP, DEFAULT_TOKEN
+from vkteams_bot.emulator.users import User
 from vkteams_bot.text.ranges import Ranges
 
 __all__ = ["DEFAULT_GROUP", "DEFAULT_TOKEN", "World"]

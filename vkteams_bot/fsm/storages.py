@@ -56,16 +56,7 @@ class OrmStorage:
 
     def save(self, records: Mapping[StateKey, StateRecord]) -> None:
         """One statement. A row whose version has moved on meanwhile (an operator edited it) is left alone."""
-        columns = {
-            "account_id": "int",
-            "chat_id": "text",
-            "user_id": "text",
-            "state": "text",
-            "data": "json",
-            "version": "int",
-            "expires_at": "time",
-            "updated_at": "time",
-        }
+        names = ("account_id", "chat_id", "user_id", "state", "data", "version", "expires_at", "updated_at")
         now = sql.time_parameter(timezone.now())
         rows = [
             (
@@ -83,13 +74,11 @@ class OrmStorage:
         changes = ", ".join(
             f"{name} = excluded.{name}" for name in ("state", "data", "version", "expires_at", "updated_at")
         )
-        with connection.cursor() as cursor:
-            cursor.execute(
-                f"INSERT INTO {conversations} ({', '.join(columns)}) {sql.source(columns)} WHERE true "
-                f"ON CONFLICT (account_id, chat_id, user_id) DO UPDATE SET {changes} "
-                f"WHERE {conversations}.version = excluded.version - 1",
-                [sql.rows_parameter(rows)],
-            )
+        newer = (
+            f"ON CONFLICT (account_id, chat_id, user_id) DO UPDATE SET {changes} "
+            f"WHERE {conversations}.version = excluded.version - 1"
+        )
+        sql.insert(Conversation, names, rows, then=newer)
 
     @staticmethod
     def _row_key(key: StateKey) -> tuple[str, str]:

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from vkteams_bot.exceptions import InvalidCall
 from vkteams_bot.keyboards.callback_data import CallbackDataFactory
-from vkteams_bot.keyboards.markup import Button, ButtonStyle, InlineKeyboardMarkup, NewButton
+from vkteams_bot.keyboards.inline_keyboard import Button, ButtonStyle, InlineKeyboardMarkup, NewButton
 
 
 class InlineKeyboardBuilder:

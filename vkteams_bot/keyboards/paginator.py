@@ -11,7 +11,7 @@ from magic_filter import F
 
 from vkteams_bot.keyboards.builder import InlineKeyboardBuilder
 from vkteams_bot.keyboards.callback_data import CallbackDataFactory, CallbackDataFilter
-from vkteams_bot.keyboards.markup import Button, NewButton
+from vkteams_bot.keyboards.inline_keyboard import Button, NewButton
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -85,7 +85,7 @@ class Paginator(Generic[T]):
         self._callback_data = callback_data
 
     def over(self, items: Sequence[T] | Query[T]) -> Self:
-        """The same over other items, such as those of the person who asks."""
+        """This paginator over other items, such as those of the person who asks."""
         other = copy(self)
         other.items = items
         return other
@@ -104,7 +104,7 @@ class Paginator(Generic[T]):
         return Page(self, number, pages, count, list(rows[part]))
 
     async def apage(self, number: int = 1) -> Page[T]:
-        """The same in async code."""
+        """Page `number` as of `page`, in async code."""
         rows = _rows(self.items)
         if rows is None:
             return self._page_of_sequence(number)
@@ -117,7 +117,7 @@ class Paginator(Generic[T]):
         return self.page(page).keyboard()
 
     async def akeyboard(self, page: int = 1) -> InlineKeyboardBuilder:
-        """The same in async code."""
+        """The keyboard of a page, in async code."""
         return (await self.apage(page)).keyboard()
 
     def keyboard_of(self, page: Page[T]) -> InlineKeyboardBuilder:
@@ -153,6 +153,6 @@ class Paginator(Generic[T]):
 
 
 def _rows(items: Sequence[T] | Query[T]) -> Rows[T] | None:
-    """Of a queryset its rows, fetched anew each time; None for a sequence."""
+    """The rows of a queryset, fetched anew each time; None for a sequence."""
     every = getattr(items, "all", None)
     return None if every is None else every()

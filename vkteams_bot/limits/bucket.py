@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
 
-from vkteams_bot.limits.policy import Granted, Limiter, RatePolicy, Share
+from vkteams_bot.limits.policy import Granted, Limiter, RatePolicy, Share, paused
 from vkteams_bot.limits.priority import Priority
 
-CHATS_REMEMBERED = 10_000
 TIMER_SECONDS = 0.01
 """Timers may fire this much too early."""
 PAUSE_SECONDS = 0.5
-"""A pause of unknown length at the whole rate: at half of it twice as long, and so on."""
+"""How long a pause of unknown length is at the whole rate."""
 SLOWEST = 1 / 16
 """The part of the rate that is left after many refusals in a row."""
 LOWERING_SECONDS = 1.0
@@ -58,25 +58,38 @@ class LocalLimiter:
     """Counts in this process; loops and threads may share it.
 
     A turn that has to wait for its chat counts for the bot when it is asked for, so that it holds up no other chat.
+    Idle chats are forgotten when there are `max_chats`. At the whole rate a pause of unknown length lasts
+    `pause_seconds`, at half of it twice as long, and so on.
     """
 
-    def __init__(self, policy: RatePolicy, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        policy: RatePolicy,
+        *,
+        max_chats: int = 10_000,
+        pause_seconds: float = PAUSE_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.policy = policy
+        self._max_chats = max_chats
+        self._pause_seconds = pause_seconds
         self._clock = clock
         self._bot = _Schedule(policy.rate, policy.burst) if policy.rate else None
         self._parts: dict[str | Share, _Schedule] = {}
-        self._sweep_at = CHATS_REMEMBERED
+        self._sweep_at = max_chats
         self._paused_until = 0.0
         self._lowered_to = 1.0
         self._lowered_at = float("-inf")
         self._lock = threading.Lock()
 
-    def reserve(self, chat_id: str | None) -> float:
+    def reserve(self, chat_id: str | None, longest_pause: float = math.inf) -> float:
         with self._lock:
             now = self._clock()
+            wait = max(0.0, self._paused_until - now)
+            if wait > longest_pause:
+                raise paused(wait)
             pace = self._pace(now)
             chat = self._chat(chat_id)
-            wait = max(0.0, self._paused_until - now)
             if self._bot is not None:
                 wait = max(wait, self._bot.wait(now, pace))
                 self._bot.take(now, pace)
@@ -146,7 +159,7 @@ class LocalLimiter:
                 self._lowered_at = now
             self._lowered_to = pace
             self._paused_until = max(
-                self._paused_until, now + (seconds if seconds is not None else PAUSE_SECONDS / pace)
+                self._paused_until, now + (seconds if seconds is not None else self._pause_seconds / pace)
             )
             if self._bot is not None:  # those who wait start one by one after the pause, not all at its end
                 self._bot.empty(self._paused_until, pace)
@@ -179,20 +192,30 @@ class LocalLimiter:
     def _forget_idle(self) -> None:
         now = self._clock()
         self._parts = {key: schedule for key, schedule in self._parts.items() if schedule.full_at > now}
-        self._sweep_at = max(CHATS_REMEMBERED, 2 * len(self._parts))
+        self._sweep_at = max(self._max_chats, 2 * len(self._parts))
 
 
-async def wait_turn(limiter: Limiter, chat_id: str | None) -> None:
-    """Wait for the next turn without holding anything."""
-    while (wait := limiter.reserve(chat_id)) > 0:
+async def wait_turn(limiter: Limiter, chat_id: str | None, longest_pause: float = math.inf) -> float:
+    """Wait for the next turn without holding anything; return how many seconds of the wait were pauses.
+
+    However long the queue is, it is waited for. Raises RateLimited instead of waiting for more than `longest_pause`
+    seconds of pauses.
+    """
+    spent = 0.0
+    while (wait := limiter.reserve(chat_id, longest_pause - spent + TIMER_SECONDS)) > 0:
+        spent += limiter.pause_left()
         await asyncio.sleep(wait)
         if limiter.pause_left() < TIMER_SECONDS:
-            return
+            break
+    return spent
 
 
-def wait_turn_sync(limiter: Limiter, chat_id: str | None) -> None:
-    """The same in this thread."""
-    while (wait := limiter.reserve(chat_id)) > 0:
+def wait_turn_sync(limiter: Limiter, chat_id: str | None, longest_pause: float = math.inf) -> float:
+    """Do the same in this thread."""
+    spent = 0.0
+    while (wait := limiter.reserve(chat_id, longest_pause - spent + TIMER_SECONDS)) > 0:
+        spent += limiter.pause_left()
         time.sleep(wait)
         if limiter.pause_left() < TIMER_SECONDS:
-            return
+            break
+    return spent

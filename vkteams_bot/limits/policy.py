@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from vkteams_bot.exceptions import RateLimited
 from vkteams_bot.limits.priority import Priority
 
 
@@ -58,11 +60,14 @@ class Granted:
 class Limiter(Protocol):
     """Grants turns. Waiting happens outside, so that one waiter never blocks another.
 
-    A single call takes its turn by `reserve` or `try_take` and goes before all that is taken in lots.
+    A single call takes its turn by `reserve` or `try_take` and goes before all that is taken in batches.
     """
 
-    def reserve(self, chat_id: str | None) -> float:
-        """Take the next turn; return the seconds to wait for it (0 = now)."""
+    def reserve(self, chat_id: str | None, longest_pause: float = math.inf) -> float:
+        """Take the next turn; return the seconds to wait for it (0 = now).
+
+        Raises RateLimited, and takes none, while a pause of more than `longest_pause` seconds is left.
+        """
 
     def try_take(self, chat_id: str | None) -> bool:
         """Take a turn only if it is free now."""
@@ -71,10 +76,13 @@ class Limiter(Protocol):
         """Take up to `count` turns that are free now for this priority, without asking for chats: see `take_chats`."""
 
     def give_back(self, count: int, share: Share | None = None) -> None:
-        """Of the turns that `take` granted, `count` were not used."""
+        """Give back `count` turns that `take` granted and nobody used."""
 
     def take_chats(self, chat_ids: Sequence[str]) -> list[float]:
-        """For turns that `take` granted: take each chat's own turn if it is free now (0), else say how long to wait."""
+        """Take the own turn of each chat for which `take` granted one.
+
+        Return for each 0, or how many seconds to wait where it is not free now.
+        """
 
     def pause(self, seconds: float | None = None) -> None:
         """The server refused for the rate: nobody starts for `seconds`, and the rate is lowered until it recovers.
@@ -84,3 +92,12 @@ class Limiter(Protocol):
 
     def pause_left(self) -> float:
         """Seconds until the pause ends. A turn that comes up in a pause has to be taken anew."""
+
+
+def paused(seconds: float) -> RateLimited:
+    """The error of a call that does not wait for the end of a pause."""
+    return RateLimited(
+        f"the server asked for a pause, of which {seconds:.0f} s are left",
+        retry_after=seconds,
+        hint="Nothing was sent: repeat it after that time, or .delay() it and a worker does so",
+    )

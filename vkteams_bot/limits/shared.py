@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import secrets
 import time
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from redis import Redis
 
+from vkteams_bot.backoff import REDIS, Backoff
 from vkteams_bot.limits.bucket import (
     LOWERING_SECONDS,
     PAUSE_SECONDS,
@@ -19,8 +21,8 @@ from vkteams_bot.limits.bucket import (
     SLOWEST,
     LocalLimiter,
 )
-from vkteams_bot.limits.link import PROBE_SECONDS, ScriptLink
-from vkteams_bot.limits.policy import Granted, RatePolicy, Share
+from vkteams_bot.limits.link import ScriptLink
+from vkteams_bot.limits.policy import Granted, RatePolicy, Share, paused
 from vkteams_bot.limits.priority import Priority
 
 PAUSE_LOOK_SECONDS = 0.1
@@ -28,8 +30,6 @@ PAUSE_LOOK_SECONDS = 0.1
 BEAT_SECONDS = 5.0
 KEPT_SECONDS = 60.0
 """How long Redis keeps what does not matter any more, and counts a process that asks for nothing."""
-RETURN_SECONDS = 1.5 * PROBE_SECONDS
-"""After the first process found Redis again the others have this long to find it too; then all share again."""
 PROCESSES_ASSUMED = 4
 """Between so many a process shares the limit when Redis never told it how many there are."""
 
@@ -50,7 +50,8 @@ class SharedLimiter:
     """A Limiter that counts in Redis, for all processes that give the same `key`. It never raises RedisError.
 
     While Redis is out of reach each process sends at its share of the limits, without bursts. `client` has to have
-    timeouts: they are how long a caller can be held up when Redis hangs. `title` names the bot in the log.
+    timeouts: they are how long a caller can be held up when Redis hangs. `title` names the bot in the log, `backoff`
+    says how often Redis is looked for.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class SharedLimiter:
         *,
         key: str,
         title: str = "default",
+        backoff: Backoff = REDIS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.policy = policy
@@ -72,14 +74,25 @@ class SharedLimiter:
         self._look_at = float("-inf")
         self._beat_at = float("-inf")
         self._processes = PROCESSES_ASSUMED
-        self._link = ScriptLink(client, SCRIPT, title=title, lost=self._go_alone, probe=self._come_back)
+        # After the first process found Redis again the others have this long to find it too; then all share again.
+        self._return_seconds = 1.5 * backoff.longest
+        self._link = ScriptLink(
+            client, SCRIPT, title=title, lost=self._go_alone, probe=self._come_back, backoff=backoff
+        )
         self._go_alone()
 
-    def reserve(self, chat_id: str | None) -> float:
+    def reserve(self, chat_id: str | None, longest_pause: float = math.inf) -> float:
         if self._unlimited(chat_id):
-            return self.pause_left()
-        answer = self._ask("reserve", chats=self._chats(chat_id))
-        return answer[0] if answer is not None else self._alone.reserve(chat_id)
+            wait = self.pause_left()
+            is_taken = wait <= longest_pause
+        else:
+            answer = self._ask("reserve", longest_pause if longest_pause < math.inf else "", chats=self._chats(chat_id))
+            if answer is None:
+                return self._alone.reserve(chat_id, longest_pause)
+            wait, is_taken = answer[0], answer[1] == 1
+        if not is_taken:
+            raise paused(wait)
+        return wait
 
     def try_take(self, chat_id: str | None) -> bool:
         if self._unlimited(chat_id):
@@ -178,7 +191,7 @@ class SharedLimiter:
 
     def _come_back(self) -> None:
         self._beat_at = float("-inf")
-        _, _, seconds = self._link.try_run(*self._call("gather", RETURN_SECONDS))
+        _, _, seconds = self._link.try_run(*self._call("gather", self._return_seconds))
         time.sleep(seconds)
         pause = self._alone.pause_left()
         self._heard(self._link.try_run(*(self._call("pause", pause) if pause else self._call("empty"))))

@@ -52,17 +52,18 @@ local answer = {}
 
 if op == "reserve" then
   local wait = pause_left
-  if interval > 0 then
+  local taken = pause_left <= (tonumber(amount) or math.huge)
+  if taken and interval > 0 then
     wait = math.max(wait, wait_for(full_at, interval, burst))
     full_at = after(full_at, now, interval, 1)
     save()
   end
-  if KEYS[4] then
+  if taken and KEYS[4] then
     local chat = part_of(KEYS[4])
     wait = math.max(wait, wait_for(chat, part_interval, part_burst))
     save_part(KEYS[4], after(chat, now + wait, part_interval, 1))
   end
-  answer = {text(wait)}
+  answer = {text(wait), taken and "1" or "0"}
 
 elseif op == "try_take" then
   local chat = KEYS[4] and part_of(KEYS[4])
@@ -131,7 +132,7 @@ elseif op == "pause" then
 
 elseif op == "gather" then
   -- Those who did without Redis begin to share again at the same moment, or they would send more than the limit.
-  redis.call("SET", KEYS[3], "1", "NX", "PX", amount * 1000)
+  redis.call("SET", KEYS[3], "1", "NX", "PX", math.ceil(amount * 1000))
   answer = {text(redis.call("PTTL", KEYS[3]) / 1000)}
 
 elseif op == "empty" and interval > 0 then

@@ -1,7 +1,4 @@
-"""Where the websockets of the admin's pages stand: add `websocket_urlpatterns` to the project's URLRouter.
-
-Each is guarded by itself: pages of this site only, the user of the session.
-"""
+"""Where the websockets of the admin's pages stand: add `websocket_urlpatterns` to the project's URLRouter."""
 
 from typing import Any
 
@@ -11,6 +8,12 @@ from django.urls import path
 
 from vkteams_bot.live.consumers import BroadcastConsumer
 
-_broadcast: Any = AllowedHostsOriginValidator(AuthMiddlewareStack(BroadcastConsumer.as_asgi()))
+BROADCAST_PATH = "ws/vkteams_bot/broadcasts/<int:broadcast_id>/"
 
-websocket_urlpatterns: list[Any] = [path("ws/vkteams_bot/broadcasts/<int:broadcast_id>/", _broadcast)]
+
+def guarded(consumer: Any) -> Any:
+    """Let it be reached by pages of ALLOWED_HOSTS only, and know the user of the session."""
+    return AllowedHostsOriginValidator(AuthMiddlewareStack(consumer))
+
+
+websocket_urlpatterns: list[Any] = [path(BROADCAST_PATH, guarded(BroadcastConsumer.as_asgi()))]

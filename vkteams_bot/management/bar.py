@@ -5,15 +5,15 @@ from __future__ import annotations
 import time
 from typing import Any
 
-SECONDS_BETWEEN_LINES = 10.0
-
 
 class Bar:
     """On a terminal a bar that moves; elsewhere a line now and then. `stream` is a plain stream, without style."""
 
-    def __init__(self, stream: Any) -> None:
+    def __init__(self, stream: Any, *, line_seconds: float = 10.0) -> None:
+        """`line_seconds` pass between two lines where no terminal is."""
         self._stream = stream
         self._is_terminal = bool(getattr(stream, "isatty", lambda: False)())
+        self._line_seconds = line_seconds
         self._told = time.monotonic()
         self._drawn = False
 
@@ -24,7 +24,7 @@ class Bar:
             self._stream.write(f"\r{name:<13} [{'#' * filled:<24}] {share:4.0%}  {text}\x1b[K")
             self._stream.flush()
             self._drawn = True
-        elif time.monotonic() - self._told >= SECONDS_BETWEEN_LINES:
+        elif time.monotonic() - self._told >= self._line_seconds:
             self._told = time.monotonic()
             self._stream.write(f"{name}: {text} ({share:.0%})\n")
 

@@ -9,44 +9,46 @@ from dataclasses import dataclass, field
 
 from vkteams_bot import notify
 from vkteams_bot.broadcasts.expansion import prepare
-from vkteams_bot.broadcasts.progress import Meter, Progress
+from vkteams_bot.broadcasts.progress import OUTCOMES, Meter, Progress
 from vkteams_bot.broadcasts.schedule import is_quiet
 from vkteams_bot.management.bar import Bar
-from vkteams_bot.models import Broadcast
+from vkteams_bot.models import Broadcast, OutgoingCall
 from vkteams_bot.worker import deliver, sweep
 
-LOOK_SECONDS = 0.5
 SWEEP_SECONDS = 1.0
 IDLE_SECONDS = 0.2
-STUCK_SECONDS = 10.0
-
-OVER = (Broadcast.Status.FINISHED, Broadcast.Status.CANCELLED, Broadcast.Status.EXPIRED)
 
 Hint = Callable[[str], None]
 
 
 @dataclass(slots=True)
 class Watch:
-    """Shows a broadcast on a bar until it is over, paused or `stop` is set."""
+    """Shows a broadcast on a bar until it has ended, is paused or `stop` is set.
+
+    `look_seconds`: between two looks. `stuck_seconds`: when nothing moves for so long, `hint` is told why that may be.
+    """
 
     broadcast: Broadcast
     bar: Bar
     stop: threading.Event
     hint: Hint
+    look_seconds: float = 0.5
+    stuck_seconds: float = 10.0
     _meter: Meter = field(default_factory=Meter)
 
     def follow(self) -> Progress:
-        """While workers deliver it."""
+        """While somebody else delivers it."""
         moved_at, seen = time.monotonic(), -1
-        while not self._is_still(now := self._look()):
-            if now.done + now.waiting != seen or self._may_rest(now):
-                moved_at, seen = time.monotonic(), now.done + now.waiting
-            elif time.monotonic() - moved_at > STUCK_SECONDS and not now.done:
+        while not self._is_still(progress := self._look()):
+            known = progress.done + progress.waiting
+            if known != seen or self._may_rest(progress):
+                moved_at, seen = time.monotonic(), known
+            elif time.monotonic() - moved_at > self.stuck_seconds and not progress.done:
                 moved_at = float("inf")
                 self.bar.close()
-                self.hint("nothing moves: does a Celery worker run? Or deliver it here with --local")
-            self.stop.wait(LOOK_SECONDS)
-        return now
+                self.hint("nothing moves: does runbot or a Celery worker run? Or deliver it here with --local")
+            self.stop.wait(self.look_seconds)
+        return progress
 
     def deliver(self) -> Progress:
         """In this process. What a process that died here had on its way is decided when its claims have ended."""
@@ -54,32 +56,32 @@ class Watch:
             if self.broadcast.status == Broadcast.Status.PREPARING:
                 prepare(self.broadcast.pk, report=lambda _looked_at: self._look())
             swept_at = 0.0
-            while not self._is_still(now := self._look()):
+            while not self._is_still(progress := self._look()):
                 if time.monotonic() - swept_at >= SWEEP_SECONDS:
                     sweep()
                     swept_at = time.monotonic()
-                more = deliver(self.broadcast.account_id, bulk=True, seconds=LOOK_SECONDS, stop=self.stop.is_set)
+                more = deliver(self.broadcast.account_id, bulk=True, seconds=self.look_seconds, stop=self.stop.is_set)
                 if not more:
                     self.stop.wait(IDLE_SECONDS)
-        return now
+        return progress
 
-    def _may_rest(self, now: Progress) -> bool:
+    def _may_rest(self, progress: Progress) -> bool:
         """It waits for its start, or for the end of its quiet hours."""
-        return now.status == Broadcast.Status.SCHEDULED or is_quiet(self.broadcast, now.at)
+        return progress.status == Broadcast.Status.SCHEDULED or is_quiet(self.broadcast, progress.at)
 
-    def _is_still(self, now: Progress) -> bool:
-        return self.stop.is_set() or now.status in OVER or now.status == Broadcast.Status.PAUSED
+    def _is_still(self, progress: Progress) -> bool:
+        return self.stop.is_set() or progress.has_ended or progress.status == Broadcast.Status.PAUSED
 
     def _look(self) -> Progress:
-        now = Progress.of(self.broadcast.pk)
-        self._meter.see(now)
-        self.bar.show(now.status, self._text(now), now.share)
-        return now
+        progress = Progress.of(self.broadcast.pk)
+        self._meter.see(progress)
+        self.bar.show(progress.status, self._text(progress), progress.share)
+        return progress
 
-    def _text(self, now: Progress) -> str:
-        if now.status == Broadcast.Status.PREPARING:
-            return f"{now.total} recipients"
-        text = summary(now)
+    def _text(self, progress: Progress) -> str:
+        if progress.status == Broadcast.Status.PREPARING:
+            return f"{progress.total} recipients"
+        text = summary(progress)
         if rate := self._meter.rate:
             text += f", {rate:.0f}/s"
         if (seconds := self._meter.seconds_left) is not None and seconds >= 1:
@@ -87,9 +89,11 @@ class Watch:
         return text
 
 
-def summary(now: Progress) -> str:
-    parts = [f"{now.sent} of {now.total} sent"]
-    parts += [f"{count} {name}" for name in ("failed", "unknown", "dropped") if (count := now.counts.get(name))]
+def summary(progress: Progress) -> str:
+    """One line: how many were sent, and of the other outcomes those that happened."""
+    parts = [f"{progress.sent} of {progress.total} sent"]
+    others = [outcome for outcome in OUTCOMES if outcome.status != OutgoingCall.Status.SENT]
+    parts += [f"{count} {outcome.name}" for outcome in others if (count := progress.counts.get(outcome.status))]
     return ", ".join(parts)
 
 

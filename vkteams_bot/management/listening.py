@@ -8,7 +8,7 @@ import socket
 from django.core.management.base import CommandError
 
 from vkteams_bot.conf import is_debug
-from vkteams_bot.emulator.server import bind
+from vkteams_bot.emulator.sockets import bind
 
 
 def listen(host: str, port: int, *, force: bool) -> socket.socket:

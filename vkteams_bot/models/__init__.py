@@ -7,6 +7,7 @@ from vkteams_bot.models.conversations import Conversation
 from vkteams_bot.models.messages import ChatMessage
 from vkteams_bot.models.people import Chat, Contact
 from vkteams_bot.models.updates import Update
+from vkteams_bot.models.workers import Worker
 
 __all__ = [
     "BotAccount",
@@ -18,4 +19,5 @@ __all__ = [
     "Conversation",
     "OutgoingCall",
     "Update",
+    "Worker",
 ]

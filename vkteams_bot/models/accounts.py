@@ -7,9 +7,12 @@ from django.utils.translation import gettext_lazy as _
 
 class BotAccountQuerySet(models.QuerySet["BotAccount"]):
     def id_for(self, alias: str, user_id: str) -> int | None:
-        """The account of this identity, else the last that ran under the alias; None when none ever did."""
-        found = dict(self.filter(alias=alias).order_by("pk").values_list("user_id", "pk"))
-        return found.get(user_id, next(reversed(found.values()), None))
+        """The account of this identity; None when it has none yet.
+
+        A token that does not end in its bot's id ("") says nothing: then the last that ran under the alias.
+        """
+        accounts = self.filter(alias=alias).order_by("-pk")
+        return (accounts.filter(user_id=user_id) if user_id else accounts).values_list("pk", flat=True).first()
 
 
 class BotAccount(models.Model):

@@ -3,13 +3,14 @@ from __future__ import annotations
 from datetime import datetime
 
 from django.db import models
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from vkteams_bot.limits import Priority
 
 
 class OutgoingCallQuerySet(models.QuerySet["OutgoingCall"]):
+    """Which calls; what happens to them stands in `stores/outbox.py`."""
+
     def waiting(self) -> OutgoingCallQuerySet:
         return self.filter(status=OutgoingCall.Status.QUEUED)
 
@@ -17,17 +18,13 @@ class OutgoingCallQuerySet(models.QuerySet["OutgoingCall"]):
         """Claimed by a process; after that process died nobody knows whether they arrived."""
         return self.filter(status=OutgoingCall.Status.SENDING)
 
-    def of_bot(self, account_id: int) -> OutgoingCallQuerySet:
-        """What the bot's own process sends."""
-        return self.filter(account_id=account_id, sender=OutgoingCall.Sender.BOT)
+    def replies(self, account_id: int) -> OutgoingCallQuerySet:
+        """What handlers of a bot returned: its polling process sends them, in the order of their conversations."""
+        return self.filter(account_id=account_id, origin=OutgoingCall.Origin.REPLY)
 
-    def of_worker(self, account_id: int) -> OutgoingCallQuerySet:
-        """What Celery workers send for a bot."""
-        return self.filter(account_id=account_id, sender=OutgoingCall.Sender.WORKER)
-
-    def abandoned(self, now: datetime) -> OutgoingCallQuerySet:
-        """Claimed by a worker that has not renewed its claim: it died, or lost the database."""
-        return self.sending().filter(sender=OutgoingCall.Sender.WORKER, claimed_until__lt=now)
+    def notifications(self, account_id: int) -> OutgoingCallQuerySet:
+        """What was delayed for a bot, and what its broadcasts send: whoever has time sends them."""
+        return self.filter(account_id=account_id).exclude(origin=OutgoingCall.Origin.REPLY)
 
     def open(self) -> OutgoingCallQuerySet:
         """Waiting for an operator's decision."""
@@ -48,30 +45,25 @@ class OutgoingCallQuerySet(models.QuerySet["OutgoingCall"]):
         kept = models.Q(broadcast=None) | models.Q(broadcast__counts__isnull=False)
         return self.finished(failed=failed).filter(kept, created_at__lt=moment)
 
-    def resend(self) -> int:
-        """Let the bot send failed and unknown ones again, within seconds; how many."""
-        return self.open().update(status=OutgoingCall.Status.QUEUED, error="", finished_at=None)
-
-    def drop(self) -> int:
-        """Give up on failed, unknown and waiting ones; how many."""
-        statuses = (*OutgoingCall.OPEN, OutgoingCall.Status.QUEUED)
-        return self.filter(status__in=statuses).update(status=OutgoingCall.Status.DROPPED, finished_at=timezone.now())
-
 
 class OutgoingCall(models.Model):
-    """The outbox: a row before it is a request, written in the transaction that caused it."""
+    """The outbox: a row before it is a request, written in the transaction that caused it.
+
+    Its life, with every statement that changes `status`, stands in `stores/outbox.py`.
+    """
 
     class Status(models.TextChoices):
         QUEUED = "queued", _("waiting")
         SENDING = "sending", _("being sent")
         SENT = "sent", _("sent")
-        FAILED = "failed", _("refused")
+        FAILED = "failed", _("not sent")
         UNKNOWN = "unknown", _("unknown")
         DROPPED = "dropped", _("dropped")
 
-    class Sender(models.TextChoices):
-        BOT = "bot", _("the bot's process")
-        WORKER = "worker", _("a Celery worker")
+    class Origin(models.TextChoices):
+        REPLY = "reply", _("a handler's reply")
+        DELAYED = "delayed", _("a delayed call")
+        BROADCAST = "broadcast", _("a broadcast")
 
     class PriorityChoice(models.IntegerChoices):
         REPLY = Priority.REPLY, _("reply")
@@ -105,18 +97,20 @@ class OutgoingCall(models.Model):
         related_name="calls",
         verbose_name=_("broadcast"),
     )
-    sender = models.CharField(
-        _("sent by"), max_length=8, choices=Sender, default=Sender.BOT, db_default=Sender.BOT.value
-    )
-    priority = models.PositiveSmallIntegerField(
-        _("priority"), choices=PriorityChoice, default=Priority.REPLY.value, db_default=Priority.REPLY.value
-    )
+    origin = models.CharField(_("origin"), max_length=16, choices=Origin, default=Origin.REPLY)
+    priority = models.PositiveSmallIntegerField(_("priority"), choices=PriorityChoice, default=Priority.REPLY.value)
     due_at = models.DateTimeField(_("due"), null=True, blank=True, help_text=_("Not sent before. Empty = at once."))
+    claimed_by = models.CharField(
+        _("claimed by"), max_length=255, blank=True, help_text=_("The process that is sending it.")
+    )
     claimed_until = models.DateTimeField(
-        _("claimed until"), null=True, blank=True, help_text=_("Renewed while a worker is sending it.")
+        _("claimed until"), null=True, blank=True, help_text=_("Renewed while that process lives.")
     )
     attempts = models.PositiveSmallIntegerField(
-        _("attempts"), default=0, db_default=0, help_text=_("How often it was put back because it could not be sent.")
+        _("attempts"), default=0, help_text=_("How often it was tried since it was written or resent.")
+    )
+    retry_until = models.DateTimeField(
+        _("repeated until"), null=True, blank=True, help_text=_("After this time a try that does not succeed is final.")
     )
     method = models.CharField(_("method"), max_length=64)
     chat_id = models.CharField(_("chat id"), max_length=255, blank=True)
@@ -141,32 +135,32 @@ class OutgoingCall(models.Model):
         )
         # As for Update: one per state that is asked for, none for what is finished.
         indexes = (
-            # All that waits, where the bot's own process finds its part; what workers send; a broadcast's recipients.
+            # All that waits, where the polling process finds its replies; delayed calls; a broadcast's recipients.
             models.Index(
-                fields=("status", "account", "sender", "id"),
+                fields=("status", "account", "origin", "id"),
                 name="vkteams_bot_call_queued",
                 condition=models.Q(status="queued"),
             ),
             models.Index(
                 fields=("account", "priority", "due_at", "id"),
                 name="vkteams_bot_call_due",
-                condition=models.Q(status="queued", sender="worker", broadcast=None),
+                condition=models.Q(status="queued", origin="delayed"),
             ),
             models.Index(
                 fields=("broadcast", "id"),
                 name="vkteams_bot_call_bulk",
-                condition=models.Q(status="queued", broadcast__isnull=False),
+                condition=models.Q(status="queued", origin="broadcast"),
             ),
             models.Index(
                 fields=("status", "account", "chat_id"),
                 name="vkteams_bot_call_sending",
                 condition=models.Q(status="sending"),
             ),
-            # What a worker put back: later calls of the same chat wait for it.
+            # What was put back: later calls of the same chat wait for it. Replies wait in their conversations instead.
             models.Index(
                 fields=("account", "chat_id", "id"),
                 name="vkteams_bot_call_put_back",
-                condition=models.Q(status="queued", sender="worker", attempts__gt=0),
+                condition=models.Q(status="queued", attempts__gt=0),
             ),
             models.Index(
                 fields=("broadcast", "status"),

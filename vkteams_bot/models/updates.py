@@ -7,6 +7,8 @@ from django.utils.translation import gettext_lazy as _
 
 
 class UpdateQuerySet(models.QuerySet["Update"]):
+    """Which updates; what happens to them stands in `stores/inbox.py`."""
+
     def waiting(self) -> UpdateQuerySet:
         """Stored and not finished: what a starting bot runs first."""
         return self.filter(status__in=Update.UNFINISHED)
@@ -28,12 +30,6 @@ class UpdateQuerySet(models.QuerySet["Update"]):
         """Finished and stored before `moment`. Failed ones only if asked for: somebody has to look at them first."""
         statuses = (*Update.FINISHED, Update.Status.FAILED) if failed else Update.FINISHED
         return self.filter(created_at__lt=moment, status__in=statuses)
-
-    def retry(self) -> int:
-        """Let the bot handle failed and unhandled ones again, within seconds; how many."""
-        return self.filter(status__in=Update.RETRYABLE).update(
-            status=Update.Status.RETRY, error="", attempts=0, done_at=None
-        )
 
 
 class Update(models.Model):

@@ -11,7 +11,7 @@ Attachment = Literal["file", "voice", "sticker"]
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """`text` is what was written, or the label of the button. `about` is the message that the act made or changed.
+    """What a person did. `text` was written, or is the label of the button; `about` is the message made or changed.
 
     `unknown`: why it cannot be repeated faithfully.
     """
@@ -27,7 +27,7 @@ class Act:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """`text` as people see it; None when it was edited later, so that nobody knows what it said at first."""
+    """What the bot wrote, as people see it; None for a text that was edited later, so that nobody knows the first."""
 
     text: str | None
     buttons: tuple[str, ...] = ()
@@ -43,11 +43,13 @@ class Exchange:
 
 @dataclass(slots=True)
 class Conversation:
+    """What was said in one chat of a bot."""
+
     alias: str
     chat_id: str
     is_private: bool
     title: str
     people: dict[str, tuple[str, str]] = field(default_factory=dict)
-    """User id -> first and last name."""
+    """First and last name by user id."""
 
     exchanges: list[Exchange] = field(default_factory=list)

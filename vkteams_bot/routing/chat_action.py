@@ -8,7 +8,7 @@ from collections.abc import Callable
 from types import GeneratorType
 from typing import Any, TypeVar, cast
 
-from vkteams_bot.api.types.sending import TypingBlock
+from vkteams_bot.api.types.shortcuts import TypingBlock
 from vkteams_bot.exceptions import ConfigurationError
 from vkteams_bot.routing.injection import describe_with_line, is_async
 

@@ -10,7 +10,7 @@ from typing import Any
 from vkteams_bot.api.types import Event, EventType
 from vkteams_bot.exceptions import ConfigurationError
 from vkteams_bot.fsm.context import FSMContext
-from vkteams_bot.routing.outcomes import UNHANDLED, CancelHandler, Dispatched, ErrorEvent, Status
+from vkteams_bot.routing.dispatched import UNHANDLED, CancelHandler, Dispatched, ErrorEvent, Status
 from vkteams_bot.routing.plans import Compiler, Place, Steps, run_steps
 from vkteams_bot.routing.replies import replies_of
 from vkteams_bot.routing.router import Router
@@ -98,7 +98,7 @@ class Dispatcher:
             failure = RuntimeError("something that the handler awaited was cancelled")
             failure.__cause__ = error
             return await self._failed(failure, run, data)
-        except Exception as error:
+        except Exception as error:  # whatever the project's code raises is its result, which the runtime stores
             return await self._failed(error, run, data)
 
     async def _failed(self, error: Exception, run: Run, data: EventData) -> Dispatched:
@@ -130,7 +130,7 @@ class Dispatcher:
             return replies_of(result, bot=data["bot"], chat_id=data["event"].chat.chat_id, handler=name)
         except CancelHandler:
             return ()
-        except Exception:
+        except Exception:  # the project's code once more, and nobody comes after it
             name = again.handler.name if again.handler is not None else "a filter or middleware of error handlers"
             logger.exception("%s failed while it handled %s", name, type(error).__name__)
             data["state"].rollback()

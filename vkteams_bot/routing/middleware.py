@@ -69,13 +69,13 @@ class MiddlewareList:
 
 
 def provided_by(middleware: Iterable[Middleware]) -> frozenset[str]:
-    return frozenset(name for one in middleware for name in getattr(one, "provides", ()))
+    return frozenset(name for layer in middleware for name in getattr(layer, "provides", ()))
 
 
 def compose(middleware: Iterable[Middleware], handler: Handler) -> Handler:
     """The handler with all of them around it, the first outermost."""
-    for one in reversed(tuple(middleware)):
-        handler = _around(one, handler)
+    for layer in reversed(tuple(middleware)):
+        handler = _around(layer, handler)
     return handler
 
 

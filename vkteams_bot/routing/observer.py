@@ -48,7 +48,7 @@ class Observer:
         return decorate
 
     def register(self, handler: H, *filters: Any, flags: Mapping[str, Any] | None = None) -> H:
-        """The same without a decorator."""
+        """Register a handler as the decorator does."""
         return self._add(handler, tuple(map(self._as_filter, filters)), flags)
 
     def check_complete(self) -> None:

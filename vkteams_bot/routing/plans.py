@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 from asgiref.sync import sync_to_async
 
+from vkteams_bot.routing.dispatched import UNHANDLED, CancelHandler, Dispatched, SkipHandler, Status
 from vkteams_bot.routing.filters.base import check_of, judge
 from vkteams_bot.routing.injection import (
     BASE_NAMES,
@@ -22,7 +23,6 @@ from vkteams_bot.routing.injection import (
 )
 from vkteams_bot.routing.middleware import Handler, Middleware, compose, provided_by
 from vkteams_bot.routing.observer import Declaration, Observer
-from vkteams_bot.routing.outcomes import UNHANDLED, CancelHandler, Dispatched, SkipHandler, Status
 from vkteams_bot.routing.router import Router
 from vkteams_bot.routing.run import RUN, EventData, Run
 
@@ -83,7 +83,7 @@ class GroupStep:
                 return UNHANDLED
             except CancelHandler:
                 raise
-            except Exception as error:
+            except Exception as error:  # whatever it is, its place is noted for the error handlers
                 run.failed(error, place)
                 raise
             if result is not UNHANDLED and run.ended_in is None:
@@ -133,7 +133,7 @@ async def run_steps(steps: Steps, event: Any, data: EventData) -> Any:
             data[RUN].handler = None
         except CancelHandler:
             raise
-        except Exception as error:
+        except Exception as error:  # as above
             data[RUN].failed(error, step.place)
             raise
     return UNHANDLED

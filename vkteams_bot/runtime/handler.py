@@ -6,32 +6,37 @@ import asyncio
 import json
 import logging
 import traceback
-from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from django.db import Error
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from vkteams_bot.api import Bot
-from vkteams_bot.api.methods import Method
+from vkteams_bot.api.methods import AnswerCallbackQuery, Method
 from vkteams_bot.api.redaction import redact
+from vkteams_bot.api.types import CallbackQuery, Event
 from vkteams_bot.conf import conf
 from vkteams_bot.exceptions import RoutingError
 from vkteams_bot.fsm import FSMContext, StateRecord
-from vkteams_bot.models import Update
+from vkteams_bot.models import OutgoingCall, Update
 from vkteams_bot.routing import Dispatched, Dispatcher, Status
+from vkteams_bot.runtime.bot_store import Changes, WaitingReply
 from vkteams_bot.runtime.committer import Committer
-from vkteams_bot.runtime.default_answer import replies_to
-from vkteams_bot.runtime.delivery import Delivery
-from vkteams_bot.runtime.lanes import Lane, QueuedUpdate
+from vkteams_bot.runtime.lanes import Lane, QueuedUpdate, Work
+from vkteams_bot.runtime.replies import ReplyDelivery
 from vkteams_bot.runtime.slots import Slots
-from vkteams_bot.stores import outbox
-from vkteams_bot.stores.bot_store import Changes
 from vkteams_bot.stores.inbox import CRASHES_ALLOWED, Finished
 from vkteams_bot.stores.lease import LeaseLost
-from vkteams_bot.stores.outbox import NewCall, StoredCall
-from vkteams_bot.stores.threads import HandlerThreads, is_connection_loss
+from vkteams_bot.stores.outages import is_outage
+from vkteams_bot.stores.outbox import ClaimedCall, NewCall
+from vkteams_bot.stores.payloads import stored
+from vkteams_bot.stores.threads import HandlerThreads
 from vkteams_bot.stores.uuid7 import uuid7
+from vkteams_bot.worker.sender import InFlight
 
 logger = logging.getLogger("vkteams_bot.runtime")
 
@@ -43,11 +48,22 @@ STATUSES = {
 }
 
 
+@dataclass(slots=True)
+class Handled:
+    """What a handler leaves: changes to be committed, the state after them, replies to be sent after that."""
+
+    changes: Changes
+    record: StateRecord
+    replies: list[InFlight] = field(default_factory=list)
+    is_head_claimed: bool = False
+    """The first reply has its turn and is stored as being sent; the others are claimed as their turns come."""
+
+
 class UpdateHandler:
-    """What a lane does with each of its updates."""
+    """What a lane does with its work."""
 
     def __init__(
-        self, bot: Bot, dispatcher: Dispatcher, committer: Committer, delivery: Delivery, threads: HandlerThreads
+        self, bot: Bot, dispatcher: Dispatcher, committer: Committer, delivery: ReplyDelivery, threads: HandlerThreads
     ) -> None:
         self._bot = bot
         self._dispatcher = dispatcher
@@ -56,8 +72,14 @@ class UpdateHandler:
         self._threads = threads
         self._slots = Slots(conf.concurrency)
 
-    async def __call__(self, lane: Lane, update: QueuedUpdate) -> None:
+    async def __call__(self, lane: Lane, work: Work) -> None:
         """Raises LeaseLost when another process has taken over: then nothing of this was kept."""
+        if isinstance(work, WaitingReply):
+            await self._delivery.deliver(work.flight, due_at=work.due_at)
+        else:
+            await self._handle(lane, work)
+
+    async def _handle(self, lane: Lane, update: QueuedUpdate) -> None:
         context = FSMContext(lane.key, lane.record)
         try:
             if update.suspect:
@@ -66,38 +88,38 @@ class UpdateHandler:
         except asyncio.CancelledError:
             self._committer.add(Changes(put_back=[update.id]))
             raise
-        changes = Changes()
+        except Error:  # no outage, and not of the handler: that this runs cannot be noted
+            logger.exception("an update waits for the next start", extra={"update": update.id})
+            return
+        before = lane.record or StateRecord()
         try:
-            changes, record = self._changes(lane, update, result, context)
-            await self._commit(changes)
+            handled = self._handled(update, result, context, before)
+            await self._commit(handled)
         except LeaseLost:
             raise
-        except Exception as error:  # what the handler left cannot be written: the handler failed
+        except Exception as error:  # what the handler left cannot be written, whatever it is: the handler failed
             logger.exception("the result of a handler cannot be stored", extra={"update": update.id})
-            changes, record = (
-                Changes(finished=[self._failed(update, result.handler, error)]),
-                lane.record or StateRecord(),
-            )
-            await self._committer.commit(changes)
-        lane.record = record
-        await self._deliver(changes)
+            handled = Handled(Changes(finished=[self._failed(update, result.handler, error)]), before)
+            try:
+                await self._committer.commit(handled.changes)
+            except Error:  # no outage: somebody holds a lock on its row, for example
+                logger.exception("an update waits for the next start", extra={"update": update.id})
+        lane.record = handled.record
+        is_claimed = handled.is_head_claimed
+        for reply in handled.replies:
+            await self._delivery.deliver(reply, claimed=is_claimed)
+            is_claimed = False
 
-    async def _commit(self, changes: Changes) -> None:
+    async def _commit(self, handled: Handled) -> None:
         """Even when this is cancelled the changes are written; then their replies wait for the next start."""
         try:
-            await self._committer.commit(changes)
-        except asyncio.CancelledError:
-            self._committer.add(Changes(unclaimed=[new.call.id for new in changes.calls]))
-            raise
-
-    async def _deliver(self, changes: Changes) -> None:
-        replies = deque(changes.calls)
-        try:
-            while replies:
-                new = replies.popleft()
-                await self._delivery.deliver(new.call, claimed=new.status == outbox.Status.SENDING)
-        except asyncio.CancelledError:
-            self._committer.add(Changes(unclaimed=[new.call.id for new in replies]))
+            await self._committer.commit(handled.changes)
+        except BaseException as error:
+            if handled.is_head_claimed:
+                self._delivery.give_back()
+                if isinstance(error, asyncio.CancelledError):
+                    self._committer.add(Changes(released=[handled.replies[0].call.id]))
+            self._delivery.known.difference_update(reply.call.id for reply in handled.replies)
             raise
 
     async def _route(self, update: QueuedUpdate, context: FSMContext) -> Dispatched:
@@ -107,7 +129,7 @@ class UpdateHandler:
             async with self._slots:
                 with self._threads.assigned():
                     result = await self._dispatcher.dispatch(update.event, self._bot, context)
-            if result.error is None or not is_connection_loss(result.error):
+            if result.error is None or not is_outage(result.error):
                 return result
             interruptions += 1
             if interruptions >= CRASHES_ALLOWED:
@@ -117,27 +139,43 @@ class UpdateHandler:
             self._threads.distrust()
             await self._committer.commit(Changes(started=[update.id]))  # returns when the database is back
 
-    def _changes(
-        self, lane: Lane, update: QueuedUpdate, result: Dispatched, context: FSMContext
-    ) -> tuple[Changes, StateRecord]:
+    def _handled(self, update: QueuedUpdate, result: Dispatched, context: FSMContext, record: StateRecord) -> Handled:
+        """Raises whatever makes the state or a reply impossible to store; then nothing was reserved."""
         changes = Changes()
-        record = lane.record or StateRecord()
         if context.changed:
-            record = self._with_expiry(context.record())
-            changes.states[context.key] = record
-            record = StateRecord(record.state, record.data, record.version + 1, record.expires_at)
-        for method in replies_to(update.event, result):
-            changes.calls.append(self._new_call(update, method))
+            changed = self._with_expiry(context.record())
+            changes.states[context.key] = changed
+            record = StateRecord(changed.state, changed.data, changed.version + 1, changed.expires_at)
         if result.error is not None:
             changes.finished.append(self._failed(update, result.handler, result.error))
         else:
             changes.finished.append(Finished(update.id, STATUSES[result.status], result.handler or ""))
-        return changes, record
+        methods = replies_to(update.event, result)
+        if not methods:
+            return Handled(changes, record)
+        rows = [(method, stored(method, self._bot.parse_mode)) for method in methods]
+        is_head_claimed = self._delivery.reserve(methods[0].chat)
+        handled = Handled(changes, record, is_head_claimed=is_head_claimed)
+        for method, params in rows:
+            is_claimed = is_head_claimed and not handled.replies
+            handled.replies.append(self._reply(update, method, params, changes, is_claimed))
+        return handled
 
-    def _new_call(self, update: QueuedUpdate, method: Method[Any]) -> NewCall:
-        call = StoredCall(uuid7(), method, update.id)
-        params = outbox.storable(method, self._bot.parse_mode)
-        return NewCall(call, params, self._delivery.reserve(call))
+    def _reply(
+        self, update: QueuedUpdate, method: Method[Any], params: dict[str, Any], changes: Changes, claimed: bool
+    ) -> InFlight:
+        new = NewCall(
+            id=uuid7(),
+            method=method.path,
+            chat_id=method.chat or "",
+            params=params,
+            origin=OutgoingCall.Origin.REPLY,
+            update_id=update.id,
+            claimed=claimed,
+        )
+        changes.calls.append(new)
+        self._delivery.known.add(new.id)
+        return InFlight(ClaimedCall(id=new.id, method=new.method, chat_id=new.chat_id, origin=new.origin), method)
 
     def _with_expiry(self, record: StateRecord) -> StateRecord:
         _check_json(record.data)
@@ -156,6 +194,17 @@ class UpdateHandler:
         )
         text = redact("".join(traceback.format_exception(error)))[-LONGEST_TRACEBACK:]
         return Finished(update.id, Update.Status.FAILED, handler or "", text)
+
+
+def replies_to(event: Event, result: Dispatched) -> Sequence[Method[Any]]:
+    """The replies of the handlers; for a press that none took, that its button is out of use.
+
+    Silence would leave the button spinning. A press that a handler took is left to it: whether it answered, or will
+    later, cannot be known here.
+    """
+    if result.status is Status.UNHANDLED and isinstance(event.payload, CallbackQuery):
+        return (AnswerCallbackQuery(event.payload.query_id, text=_("This button is no longer in use.")),)
+    return result.replies
 
 
 def _check_json(data: Any) -> None:

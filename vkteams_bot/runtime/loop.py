@@ -11,7 +11,7 @@ T = TypeVar("T")
 new_event_loop: Callable[[], asyncio.AbstractEventLoop]
 try:
     from uvloop import new_event_loop
-except ImportError:  # not built for this platform
+except ImportError:  # the extra `speed` is not installed
     new_event_loop = asyncio.new_event_loop
 
 

@@ -8,26 +8,26 @@ import logging
 import time
 from collections.abc import Collection, Mapping, Sequence
 
-from django.db import DataError, IntegrityError
+from django.db import DataError, Error, IntegrityError, OperationalError
 
 from vkteams_bot.api import Bot
 from vkteams_bot.api.methods import GetEvents
 from vkteams_bot.api.redaction import redact
-from vkteams_bot.api.retry import Backoff
 from vkteams_bot.api.types import Event
+from vkteams_bot.backoff import EMPTY_POLL, SERVER, Backoff
 from vkteams_bot.exceptions import CallError, InvalidToken
 from vkteams_bot.fsm import StateKey, StateRecord, Strategy, key_for
+from vkteams_bot.runtime.backlog import Backlog
+from vkteams_bot.runtime.bot_store import BotStore, Ingested
 from vkteams_bot.runtime.lanes import Lanes, QueuedUpdate
-from vkteams_bot.stores.bot_store import BotStore, Ingested
 from vkteams_bot.stores.inbox import Incoming, event_number
-from vkteams_bot.stores.threads import DatabaseThread, is_connection_loss
+from vkteams_bot.stores.threads import DatabaseThread
 
 logger = logging.getLogger("vkteams_bot.runtime")
 
-BACKOFF = Backoff(first=0.5, longest=30.0)
 # A server that answers at once with nothing new must not be asked in a tight loop.
 QUICK_SECONDS = 0.25
-EMPTY_BACKOFF = Backoff(first=0.2, longest=3.0)
+MARGIN_SECONDS = 60.0
 LONGEST_UNREADABLE = 50_000
 # The data is at fault, not the database: waiting would not help.
 UNSTORABLE = (DataError, IntegrityError, ValueError, OverflowError, RecursionError)
@@ -37,32 +37,51 @@ class Unreadable(dict[str, str]):
     """Stands for an event that the database would not take."""
 
 
+class PollingStuck(RuntimeError):
+    """No poll came back for far longer than it may take."""
+
+
 class Poller:
-    """Polls while the lease is held. `offset` is the last event that is stored."""
+    """Polls while the lease is held.
+
+    While `high_water` updates are in the lanes it waits, for at most `patience` seconds: then what it stores waits in
+    the database, and the server is asked all the same.
+    """
 
     def __init__(
-        self, bot: Bot, store: BotStore, thread: DatabaseThread, lanes: Lanes, *, strategy: Strategy, high_water: int
+        self,
+        bot: Bot,
+        store: BotStore,
+        thread: DatabaseThread,
+        lanes: Lanes,
+        backlog: Backlog,
+        *,
+        strategy: Strategy,
+        high_water: int,
+        patience: float = 2.0,
+        backoff: Backoff = SERVER,
+        empty_backoff: Backoff = EMPTY_POLL,
     ) -> None:
         self._bot = bot
         self._store = store
         self._thread = thread
         self._lanes = lanes
+        self._backlog = backlog
         self._strategy = strategy
         self._high_water = high_water
+        self._patience = patience
+        self._backoff = backoff
+        self._empty_backoff = empty_backoff
         self._offset = 0
         self.last_round_trip = time.monotonic()
-        """When a poll last came back, with whatever answer: what the watchdog looks at."""
-        self.paused = False
-        """Waiting for the lanes, not for the server."""
+        """When a poll last came back, with whatever answer: what `watch` looks at."""
 
     async def run(self) -> None:
         """For ever. Raises LeaseLost, or InvalidToken."""
         self._offset = await self._thread.run_with_retry(self._store.offset)
         failures = empty = 0
         while True:
-            self.paused = True
-            await self._lanes.wait_below(self._high_water)
-            self.paused = False
+            await self._wait_for_lanes()
             started = time.monotonic()
             try:
                 events = await self._poll(self._bot.poll_time)
@@ -79,7 +98,23 @@ class Poller:
                 empty = 0
             else:
                 empty += 1
-                await asyncio.sleep(EMPTY_BACKOFF.pause(empty))
+                await asyncio.sleep(self._empty_backoff.pause(empty))
+
+    async def watch(self) -> None:
+        """For ever. Raises PollingStuck, so that the process ends and its supervisor starts another."""
+        limit = self._bot.poll_time + 2 * self._bot.timeout + self._backoff.longest + self._patience + MARGIN_SECONDS
+        while True:
+            await asyncio.sleep(min(limit / 4, 15))
+            silent = time.monotonic() - self.last_round_trip
+            if silent > limit:
+                raise PollingStuck(f"no poll came back for {silent:.0f} s")
+
+    async def _wait_for_lanes(self) -> None:
+        try:
+            async with asyncio.timeout(self._patience):
+                await self._lanes.wait_below(self._high_water)
+        except TimeoutError:
+            return
 
     async def skip_backlog(self) -> int:
         """Take in and skip all that the server holds; how many. Raises CallError."""
@@ -105,7 +140,7 @@ class Poller:
     async def _failed(self, error: CallError, failures: int) -> None:
         if isinstance(error, InvalidToken):
             raise error
-        pause = BACKOFF.pause(failures)
+        pause = self._backoff.pause(failures)
         log = logger.warning if failures == 1 or failures % 10 == 0 else logger.debug
         log("poll %d failed, next in %.1f s: %s", failures, pause, error, extra={"bot": self._bot.alias})
         if failures == 1:
@@ -115,10 +150,8 @@ class Poller:
     async def _note(self, text: str) -> None:
         try:
             await self._thread.run(self._store.note_error, text)
-        except Exception as error:
-            if not is_connection_loss(error):
-                raise
-            logger.warning("the database is away; the poll's error is not noted", extra={"bot": self._bot.alias})
+        except Error as error:  # also a statement timeout of the project's: polling goes on
+            logger.warning("the poll's error is not noted: %s", error, extra={"bot": self._bot.alias})
 
     async def _take_in(self, events: Sequence[Event]) -> int:
         """Store a batch and queue what is new; how many."""
@@ -138,8 +171,11 @@ class Poller:
         if item.key is None:
             logger.warning("an event was not understood: %s", item.event.problem, extra={"update": update_id})
             return
-        record = states.get(item.key) or StateRecord()
-        self._lanes.put(item.key, QueuedUpdate(update_id, item.event), record)
+        if self._lanes.size >= self._high_water:
+            self._backlog.leave()
+        elif self._backlog.passes(update_id):
+            record = states.get(item.key) or StateRecord()
+            self._lanes.put(item.key, QueuedUpdate(update_id, item.event), record)
 
     def _incoming(self, event: Event, *, skip: bool = False) -> Incoming:
         key = key_for(event.payload, self._bot.alias, self._strategy) if event.payload is not None else None
@@ -151,14 +187,22 @@ class Poller:
         offset = max([self._offset, *numbers])
         before = self._offset
         tries = itertools.count()
-        try:
-            stored = await self._thread.run_with_retry(
-                lambda: self._store.ingest(incoming, offset, wanted, tried_after=before if next(tries) else None)
-            )
-        except UNSTORABLE as error:
-            return await self._store_one_by_one(incoming, wanted, error)
-        self._offset = offset
-        return stored
+        failures = 0
+        while True:
+            try:
+                stored = await self._thread.run_with_retry(
+                    lambda: self._store.ingest(incoming, offset, wanted, tried_after=before if next(tries) else None)
+                )
+            except UNSTORABLE as error:
+                return await self._store_one_by_one(incoming, wanted, error)
+            except OperationalError as error:  # no outage: a statement timeout of the project's, or a lock that is held
+                failures += 1
+                logger.exception("events could not be stored and are tried again", extra={"bot": self._bot.alias})
+                await self._note(f"events could not be stored: {error}")
+                await asyncio.sleep(self._backoff.pause(failures))
+            else:
+                self._offset = offset
+                return stored
 
     async def _store_one_by_one(
         self, incoming: Sequence[Incoming], wanted: Collection[StateKey], error: Exception

@@ -11,6 +11,7 @@ from vkteams_bot.registry import bots
 from vkteams_bot.runtime.runner import BotRunner
 from vkteams_bot.stores.lease import new_owner
 from vkteams_bot.stores.threads import HandlerThreads
+from vkteams_bot.worker.sender import sender
 
 logger = logging.getLogger("vkteams_bot.runtime")
 
@@ -26,14 +27,16 @@ async def supervise(
 ) -> int:
     """Run these bots until `stop` is set. Raises BotsDied when one of them dies; the others stop in order.
 
-    Returns how many plain handlers still run in threads that nothing can end but the end of the process.
+    Returns how many threads (plain handlers, a database that hangs) nothing can end but the end of the process.
     """
     dispatcher = build_dispatcher()
     threads = HandlerThreads()
     owner = owner or new_owner()
     failures: list[Exception] = []
+    hanging = 0
 
     async def run(alias: str) -> None:
+        nonlocal hanging
         runner = BotRunner(bots[alias], dispatcher, threads, owner=owner, stop=stop, skip_updates=skip_updates)
         try:
             await runner.run()
@@ -41,11 +44,14 @@ async def supervise(
             logger.critical("bot %s died", alias, exc_info=error, extra={"bot": alias})
             failures.append(error)
             stop.set()
+        finally:
+            hanging += runner.hanging
 
     try:
         await asyncio.gather(*(run(alias) for alias in aliases))
     finally:
-        hanging = threads.close()
+        hanging += threads.close()
+        await asyncio.to_thread(sender.close)
     if failures:
         died = BotsDied("bots died", failures)
         died.hanging = hanging

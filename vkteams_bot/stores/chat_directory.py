@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
-from django.db import connection
-
 from vkteams_bot.api.types import Chat as ApiChat
 from vkteams_bot.api.types import User as ApiUser
 from vkteams_bot.models import Chat, Contact
@@ -96,40 +94,44 @@ class ChatDirectory:
     def _upsert_chats(self, chats: Mapping[str, ApiChat], now: datetime) -> list[tuple[int, str, str]]:
         created = sql.time_parameter(now)
         rows = [(self.account_id, name, chat.type[:32], _title(chat), created) for name, chat in chats.items()]
-        columns = {"account_id": "int", "chat_id": "text", "type": "text", "title": "text", "created_at": "time"}
         chat = sql.table(Chat)
-        with connection.cursor() as cursor:
-            cursor.execute(
-                f"INSERT INTO {chat} ({', '.join(columns)}) {sql.source(columns)} WHERE true "
-                "ON CONFLICT (account_id, chat_id) DO UPDATE SET "
-                f"type = COALESCE(NULLIF(excluded.type, ''), {chat}.type), "
-                f"title = COALESCE(NULLIF(excluded.title, ''), {chat}.title) "
-                "RETURNING id, chat_id, title",
-                [sql.rows_parameter(rows)],
-            )
-            return list(cursor.fetchall())
+        changed = (
+            "ON CONFLICT (account_id, chat_id) DO UPDATE SET "
+            f"type = COALESCE(NULLIF(excluded.type, ''), {chat}.type), "
+            f"title = COALESCE(NULLIF(excluded.title, ''), {chat}.title) RETURNING id, chat_id, title"
+        )
+        written: list[Any] = sql.insert(
+            Chat, ("account_id", "chat_id", "type", "title", "created_at"), rows, then=changed
+        )
+        return written
 
     def _upsert_contacts(self, users: Mapping[str, ApiUser], now: datetime) -> list[tuple[int, str]]:
         known = set(Contact.objects.filter(user_id__in=users).values_list("user_id", flat=True))
         created = sql.time_parameter(now)
         rows = [(name, *_profile(user), created) for name, user in users.items()]
-        columns = {
-            "user_id": "text",
-            "first_name": "text",
-            "last_name": "text",
-            "nick": "text",
-            "created_at": "time",
-        }
-        with connection.cursor() as cursor:
-            cursor.execute(
-                f"INSERT INTO {sql.table(Contact)} ({', '.join(columns)}) {sql.source(columns)} WHERE true "
-                "ON CONFLICT (user_id) DO UPDATE SET first_name = excluded.first_name, "
-                "last_name = excluded.last_name, nick = excluded.nick RETURNING id, user_id",
-                [sql.rows_parameter(rows)],
-            )
-            written: list[tuple[int, str]] = list(cursor.fetchall())
+        changed = (
+            "ON CONFLICT (user_id) DO UPDATE SET first_name = excluded.first_name, "
+            "last_name = excluded.last_name, nick = excluded.nick RETURNING id, user_id"
+        )
+        names = ("user_id", "first_name", "last_name", "nick", "created_at")
+        written: list[Any] = sql.insert(Contact, names, rows, then=changed)
         Contact.objects.filter(user_id__in=[user_id for _, user_id in written if user_id not in known]).link()
         return written
+
+
+def mark_unreachable(account_id: int, reasons: Mapping[str, str], now: datetime) -> None:
+    """Chats (id -> reason) to which a send was refused for good."""
+    moment = sql.time_parameter(now)
+    rows = [
+        (account_id, chat_id, "", moment, moment, sql.storable(reason, 255))
+        for chat_id, reason in sorted(reasons.items())
+    ]
+    marked = (
+        "ON CONFLICT (account_id, chat_id) DO UPDATE SET unreachable_at = excluded.unreachable_at, "
+        "unreachable_reason = excluded.unreachable_reason"
+    )
+    names = ("account_id", "chat_id", "type", "created_at", "unreachable_at", "unreachable_reason")
+    sql.insert(Chat, names, rows, then=marked)
 
 
 def _title(chat: ApiChat) -> str:

@@ -1,4 +1,13 @@
-"""The inbox: updates are stored, together with the poll offset, before the next poll acknowledges them."""
+"""The inbox: updates are stored, together with the poll offset, before the next poll acknowledges them.
+
+Every statement that changes the status of an update stands here.
+
+    insert ──► pending ──── finish ────► done | unhandled | failed      (also invalid, skipped at birth)
+               ▲  ▲   │                                  │      │
+               │  │   └─ start ─► running (suspects) ────┤      │
+               │  └── put_back, recover ──────┘          │      │
+               └── take_retried ── retry ◄── retry (an operator) ┘
+"""
 
 from __future__ import annotations
 
@@ -16,6 +25,7 @@ from pydantic_core import to_json
 from vkteams_bot.api.types import Event
 from vkteams_bot.fsm import StateKey
 from vkteams_bot.models import Update
+from vkteams_bot.models.updates import UpdateQuerySet
 from vkteams_bot.stores import sql
 
 CRASHES_ALLOWED = 3
@@ -63,17 +73,7 @@ def event_number(event: Event) -> int:
 
 def insert(account_id: int, incoming: Sequence[Incoming], now: datetime) -> dict[int, int]:
     """Store events; event number -> row id of those that were not stored before."""
-    columns = {
-        "account_id": "int",
-        "event_id": "int",
-        "type": "text",
-        "chat_id": "text",
-        "user_id": "text",
-        "payload": "json",
-        "status": "text",
-        "error": "text",
-        "created_at": "time",
-    }
+    names = ("account_id", "event_id", "type", "chat_id", "user_id", "payload", "status", "error", "created_at")
     created = sql.time_parameter(now)
     rows = [
         (
@@ -89,14 +89,8 @@ def insert(account_id: int, incoming: Sequence[Incoming], now: datetime) -> dict
         )
         for item in incoming
     ]
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"INSERT INTO {sql.table(Update)} ({', '.join(columns)}, handler, attempts) "
-            f"SELECT {', '.join(columns)}, '', 0 FROM ({sql.source(columns)} WHERE true{sql.in_order()}) AS given "
-            "WHERE true ON CONFLICT (account_id, event_id) DO NOTHING RETURNING event_id, id",
-            [sql.rows_parameter(rows)],
-        )
-        return dict(cursor.fetchall())
+    new = "ON CONFLICT (account_id, event_id) DO NOTHING RETURNING event_id, id"
+    return dict(sql.insert(Update, names, rows, ordered=True, then=new))
 
 
 def stored_after(account_id: int, after: int, incoming: Sequence[Incoming]) -> dict[int, int]:
@@ -114,7 +108,7 @@ def _first_status(item: Incoming) -> str:
 
 def finish(finished: Sequence[Finished], now: datetime) -> None:
     """Record outcomes."""
-    columns = {"id": "int", "status": "text", "handler": "text", "error": "text"}
+    columns = sql.columns(Update, "id", "status", "handler", "error")
     updates = sql.table(Update)
     with connection.cursor() as cursor:
         cursor.execute(
@@ -175,17 +169,38 @@ def pending(account_id: int, after: int, limit: int) -> list[StoredUpdate]:
     return [StoredUpdate(key, payload, attempts > 0) for key, payload, attempts in page]
 
 
-def has_retried(account_id: int) -> bool:
-    return Update.objects.filter(account_id=account_id, status=Update.Status.RETRY).exists()
+def pending_of(account_id: int, key: StateKey, after: int, until: int, limit: int) -> list[StoredUpdate]:
+    """A page of what waits in one conversation, in order, up to the id `until`."""
+    rows = Update.objects.filter(
+        account_id=account_id,
+        status=Update.Status.PENDING,
+        chat_id=sql.identifier(key.chat_id),
+        user_id=sql.identifier(key.user_id),
+        pk__gt=after,
+        pk__lte=until,
+    )
+    page = rows.order_by("pk").values_list("pk", "payload", "attempts")[:limit]
+    return [StoredUpdate(update_id, payload, attempts > 0) for update_id, payload, attempts in page]
+
+
+def retried(account_id: int) -> UpdateQuerySet:
+    """What an operator wants to have run again."""
+    return Update.objects.filter(account_id=account_id, status=Update.Status.RETRY)
 
 
 def take_retried(account_id: int, limit: int) -> list[StoredUpdate]:
     """Claim what an operator wants to have run again."""
-    rows = Update.objects.filter(account_id=account_id, status=Update.Status.RETRY)
-    page = list(rows.order_by("pk").values_list("pk", "payload")[:limit])
+    page = list(retried(account_id).order_by("pk").values_list("pk", "payload")[:limit])
     if page:
         Update.objects.filter(pk__in=[key for key, _ in page]).update(status=Update.Status.PENDING)
     return [StoredUpdate(key, payload) for key, payload in page]
+
+
+def retry(updates: UpdateQuerySet) -> int:
+    """An operator lets the bot handle failed, unhandled and skipped ones again, within seconds; how many."""
+    return updates.filter(status__in=Update.RETRYABLE).update(
+        status=Update.Status.RETRY, error="", attempts=0, done_at=None
+    )
 
 
 def skip_pending(account_id: int) -> int:

@@ -8,13 +8,10 @@ from datetime import datetime, timedelta
 from uuid import uuid4
 
 from django.db import connection, transaction
-from django.utils import timezone
 
 from vkteams_bot.models import BotAccount
 from vkteams_bot.stores import sql
 
-LEASE_SECONDS = 8.0
-RENEW_SECONDS = 2.5
 SILENT_SECONDS = 8
 
 _MINE = "id = %s AND lease_owner = %s"
@@ -31,11 +28,12 @@ def new_owner() -> str:
 
 
 class Lease:
-    """The lease of one owner on one account. Its clock is that of the process, skew eats into LEASE_SECONDS."""
+    """The lease of one owner on one account, by the clock of the database: hosts need not agree on the time."""
 
-    def __init__(self, account_id: int, owner: str) -> None:
+    def __init__(self, account_id: int, owner: str, *, seconds: float = 8.0) -> None:
         self.account_id = account_id
         self.owner = owner
+        self.seconds = seconds
         self.was_abandoned = False
         """The holder before did not release it: it died."""
 
@@ -44,22 +42,19 @@ class Lease:
         with transaction.atomic():
             # Waits for the transactions of the holder that are under way: see fence().
             account = BotAccount.objects.select_for_update().get(pk=self.account_id)
-            now = timezone.now()
+            now = sql.clock()
             if account.lease_owner != self.owner and account.lease_until is not None and account.lease_until >= now:
                 return False
             if account.lease_owner != self.owner:
                 self.was_abandoned = account.lease_owner != ""
             account.lease_owner = self.owner
-            account.lease_until = now + timedelta(seconds=LEASE_SECONDS)
+            account.lease_until = now + timedelta(seconds=self.seconds)
             account.save(update_fields=["lease_owner", "lease_until"])
         return True
 
     def renew(self) -> None:
         """Raises LeaseLost when another process holds it. An expired lease that nobody took is ours again."""
-        until = timezone.now() + timedelta(seconds=LEASE_SECONDS)
-        mine = BotAccount.objects.filter(pk=self.account_id, lease_owner=self.owner)
-        if not mine.update(lease_until=until):
-            raise LeaseLost
+        self._hold(f"UPDATE {{account}} SET lease_until = {sql.later(self.seconds)} WHERE {_MINE} RETURNING 1")
 
     def release(self) -> None:
         BotAccount.objects.filter(pk=self.account_id, lease_owner=self.owner).update(lease_owner="", lease_until=None)

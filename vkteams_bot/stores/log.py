@@ -116,24 +116,13 @@ def _msg_id(entry: Entry) -> str:
 
 
 def _upsert(rows: Sequence[sql.Row]) -> None:
-    columns = {
-        "chat_id": "int",
-        "msg_id": "text",
-        "direction": "text",
-        "contact_id": "int",
-        "text": "text",
-        "parts": "json",
-        "sent_at": "time",
-        "edited_at": "time",
-    }
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"INSERT INTO {sql.table(ChatMessage)} ({', '.join(columns)}) {sql.source(columns)} WHERE true"
-            f"{sql.in_order()} ON CONFLICT (chat_id, msg_id) DO UPDATE "
-            "SET text = excluded.text, parts = excluded.parts, edited_at = excluded.edited_at "
-            "WHERE excluded.edited_at IS NOT NULL",
-            [sql.rows_parameter(rows)],
-        )
+    names = ("chat_id", "msg_id", "direction", "contact_id", "text", "parts", "sent_at", "edited_at")
+    edited = (
+        "ON CONFLICT (chat_id, msg_id) DO UPDATE "
+        "SET text = excluded.text, parts = excluded.parts, edited_at = excluded.edited_at "
+        "WHERE excluded.edited_at IS NOT NULL"
+    )
+    sql.insert(ChatMessage, names, rows, ordered=True, then=edited)
 
 
 def _mark_deleted(rows: Sequence[sql.Row]) -> None:

@@ -11,8 +11,8 @@ from django.utils import timezone
 
 from vkteams_bot.api import Bot, Method
 from vkteams_bot.conf import conf
-from vkteams_bot.models import BotAccount
 from vkteams_bot.stores import log
+from vkteams_bot.stores.accounts import account_of
 from vkteams_bot.stores.chat_directory import ChatDirectory
 
 logger = logging.getLogger("vkteams_bot")
@@ -26,9 +26,7 @@ class DirectSentLog:
             return
         now = timezone.now()
         try:
-            account_id = BotAccount.objects.id_for(bot.alias, bot.user_id)
-            if account_id is not None:
-                log.write(log.outgoing(method, result, now), ChatDirectory(account_id), now)
+            log.write(log.outgoing(method, result, now), ChatDirectory(account_of(bot)), now)
         except Error:
             logger.exception("a message was sent but could not be logged")
 

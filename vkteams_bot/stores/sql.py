@@ -6,15 +6,27 @@ database thread shares its interpreter lock with the handlers. PostgreSQL and SQ
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 from django.db import connection
-from django.db.models import Model
+from django.db.models import (
+    CharField,
+    DateTimeField,
+    Field,
+    ForeignKey,
+    IntegerField,
+    JSONField,
+    Model,
+    TextField,
+    UUIDField,
+)
 from pydantic_core import PydanticSerializationError, to_json
 
 Row = Sequence[Any]
@@ -33,6 +45,108 @@ def table(model: type[Model]) -> str:
 
 def is_postgres() -> bool:
     return connection.vendor == "postgresql"
+
+
+_KINDS: tuple[tuple[type[Field[Any, Any]], str], ...] = (
+    (UUIDField, "uuid"),
+    (JSONField, "json"),
+    (DateTimeField, "time"),
+    (IntegerField, "int"),
+    (CharField, "text"),
+    (TextField, "text"),
+)
+
+
+def columns(model: type[Model], *names: str) -> dict[str, str]:
+    """Columns of a model, such as `account_id`, with their kinds for `source`."""
+    return {name: _kind(model._meta.get_field(name)) for name in names}
+
+
+def _kind(field: Any) -> str:
+    if isinstance(field, ForeignKey):
+        return _kind(field.target_field)
+    return next(kind for type_, kind in _KINDS if isinstance(field, type_))
+
+
+def insert(
+    model: type[Model],
+    names: Sequence[str],
+    rows: Sequence[Row],
+    *,
+    computed: Mapping[str, tuple[str, Sequence[Any]]] | None = None,
+    ordered: bool = False,
+    then: str = "",
+) -> list[tuple[Any, ...]]:
+    """Insert rows that have these columns, and return what `then` ("ON CONFLICT …", "RETURNING …") gives.
+
+    `computed`: other columns, as SQL over the given ones with its parameters. `ordered`: ids ascend as the rows do. The
+    columns that are neither given nor computed get the defaults of the model; TypeError tells of one that has none.
+    """
+    computed = computed or {}
+    expressions = tuple((name, expression) for name, (expression, _) in computed.items())
+    statement, defaults = _insert_statement(connection.vendor, model, tuple(names), expressions, ordered, then)
+    parameters = [value for _, values in computed.values() for value in values]
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [*parameters, *defaults, rows_parameter(rows)])
+        return cursor.fetchall() if "RETURNING" in then else []
+
+
+@functools.cache
+def _insert_statement(
+    vendor: str,
+    model: type[Model],
+    names: tuple[str, ...],
+    computed: tuple[tuple[str, str], ...],
+    ordered: bool,
+    then: str,
+) -> tuple[str, tuple[Any, ...]]:
+    defaults = _defaults(model, {*names, *dict(computed)})
+    every = [*names, *dict(computed), *defaults]
+    values = [*names, *dict(computed).values(), *(_placeholder(model, name) for name in defaults)]
+    # SQLite reads "ON" after a bare FROM as the begin of a join, hence WHERE true.
+    return (
+        f"INSERT INTO {table(model)} ({', '.join(every)}) SELECT {', '.join(values)} "
+        f"FROM ({source(columns(model, *names))} WHERE true{in_order() if ordered else ''}) AS given WHERE true {then}"
+    ), tuple(defaults.values())
+
+
+def _placeholder(model: type[Model], name: str) -> str:
+    return f"%s::{_POSTGRES_CASTS[columns(model, name)[name]]}" if is_postgres() else "%s"
+
+
+def _defaults(model: type[Model], filled: set[str]) -> dict[str, Any]:
+    """What the model says of the columns that a statement does not fill. Raises TypeError for one without a default."""
+    defaults: dict[str, Any] = {}
+    for field in model._meta.concrete_fields:
+        if field.attname in filled or field.has_db_default() or (field.primary_key and not field.has_default()):
+            continue
+        if field.has_default():
+            value = field.get_default()
+            defaults[field.attname] = json_parameter(value) if isinstance(field, JSONField) else value
+        elif field.null:
+            continue
+        elif field.blank and field.empty_strings_allowed:
+            defaults[field.attname] = ""
+        else:
+            raise TypeError(f"no statement fills {model.__name__}.{field.name}, and it has no default")
+    return defaults
+
+
+def later(seconds: float) -> str:
+    """SQL for the moment so many seconds from now, by the clock of the database."""
+    if is_postgres():
+        return f"clock_timestamp() + interval '{float(seconds)} seconds'"
+    return f"strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', '{float(seconds):+} seconds')"
+
+
+def clock() -> datetime:
+    """The time by the clock of the database."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {later(0)}", [])
+        (moment,) = cursor.fetchone()
+    clock_moment = as_moment(moment)
+    assert clock_moment is not None
+    return clock_moment
 
 
 def source(columns: dict[str, str]) -> str:
@@ -98,7 +212,17 @@ def time_parameter(moment: datetime | None) -> str | None:
     return moment.isoformat() if is_postgres() else moment.replace(tzinfo=None).isoformat(" ", "microseconds")
 
 
-def id_parameter(value: Any) -> str:
+def as_uuid(value: Any) -> UUID:
+    """A UUID as a cursor of this database gave it."""
+    return value if isinstance(value, UUID) else UUID(value)
+
+
+def as_moment(value: Any) -> datetime | None:
+    """A moment as a cursor of this database gave it."""
+    return datetime.fromisoformat(f"{value}+00:00") if isinstance(value, str) else value
+
+
+def id_parameter(value: UUID) -> str:
     """A UUID as this database stores it."""
     return str(value) if is_postgres() else str(value.hex)
 

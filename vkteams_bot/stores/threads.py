@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 
 from asgiref.sync import SyncToAsync, ThreadSensitiveContext
-from django.db import DEFAULT_DB_ALIAS, Error, InterfaceError, OperationalError, connections
+from django.db import DEFAULT_DB_ALIAS, Error, connections
 
-from vkteams_bot.api.retry import Backoff
+from vkteams_bot.stores.outages import OutageWait
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -25,9 +25,7 @@ T = TypeVar("T")
 logger = logging.getLogger("vkteams_bot.runtime")
 
 HANDLER_THREADS = 32
-BACKOFF = Backoff(first=0.1, longest=2.0)
 CLOSE_SECONDS = 1.0
-_LOCKED = ("database is locked", "database table is locked")
 
 
 def drop_broken_connections() -> None:
@@ -46,23 +44,6 @@ def drop_broken_connections() -> None:
         connection.errors_occurred = False
 
 
-def is_connection_loss(error: BaseException) -> bool:
-    """The database went away or was busy: the same work may succeed when it is repeated."""
-    if isinstance(error, InterfaceError):
-        return True
-    if not isinstance(error, OperationalError):
-        return False
-    state = getattr(error.__cause__, "sqlstate", None)
-    if isinstance(state, str):  # PostgreSQL: connection exceptions, operator intervention, serialisation, resources
-        return state[:2] in ("08", "40", "53", "57")
-    text = str(error)
-    return any(part in text for part in _LOCKED) or "unable to open" in text or _is_postgres_error(error)
-
-
-def _is_postgres_error(error: BaseException) -> bool:
-    return type(error.__cause__).__module__.partition(".")[0] in ("psycopg", "psycopg2")
-
-
 class DatabaseThread:
     """One thread with its own connections, for work that must not wait behind handlers."""
 
@@ -76,25 +57,14 @@ class DatabaseThread:
 
     async def run_with_retry(self, work: Callable[[], T]) -> T:
         """As `run`, but a lost database is waited for. The work may be done twice: a commit that was not answered."""
-        failures = 0
-        while True:
-            try:
-                result = await self.run(work)
-            except Exception as error:
-                if not is_connection_loss(error):
-                    raise
-                failures += 1
-                log = logger.warning if failures == 1 else logger.debug
-                log("the database is away, waiting for it: %s", error)
-                await asyncio.sleep(BACKOFF.pause(failures))
-            else:
-                if failures:
-                    logger.info("the database is back")
-                return result
+        return await OutageWait(logger).run_async(lambda: self.run(work))
 
-    def close(self) -> None:
-        self._executor.submit(connections.close_all)
-        self._executor.shutdown(wait=True)
+    async def close(self, seconds: float = CLOSE_SECONDS) -> bool:
+        """Close its connections; False: it is still busy after so long, and only the end of the process ends it."""
+        last = asyncio.wrap_future(self._executor.submit(connections.close_all))
+        self._executor.shutdown(wait=False)
+        ended, _ = await asyncio.wait((last,), timeout=seconds)
+        return bool(ended)
 
 
 def database_threads(name: str) -> tuple[DatabaseThread, DatabaseThread]:

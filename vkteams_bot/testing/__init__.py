@@ -3,9 +3,9 @@
 from vkteams_bot.emulator.refusal import Refusal
 from vkteams_bot.testing.act import Act
 from vkteams_bot.testing.cases import BotTestCase, BotTestMixin
-from vkteams_bot.testing.chat import Chat
 from vkteams_bot.testing.failures import CallRefused, HandlerFailed, NotSettled
 from vkteams_bot.testing.group import Group
+from vkteams_bot.testing.messenger import Chat
 from vkteams_bot.testing.person import Person
 from vkteams_bot.testing.seen import Message, Seen, SeenFile, TaskMessage
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from asgiref.sync import sync_to_async
 
-from vkteams_bot.testing.threads import HomeThread
+from vkteams_bot.testing.home_thread import HomeThread
 
 
 class Act:

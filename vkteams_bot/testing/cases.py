@@ -9,7 +9,7 @@ from django.test import SimpleTestCase, TestCase
 
 from vkteams_bot.registry import DEFAULT_ALIAS
 from vkteams_bot.routing import Router
-from vkteams_bot.testing.chat import Chat
+from vkteams_bot.testing.messenger import Chat
 from vkteams_bot.testing.seen import Seen
 
 

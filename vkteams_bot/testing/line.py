@@ -24,7 +24,7 @@ from django.utils import timezone
 
 from vkteams_bot import notify
 from vkteams_bot.api.methods import GetMe
-from vkteams_bot.api.retry import Backoff
+from vkteams_bot.backoff import SERVER
 from vkteams_bot.conf import conf
 from vkteams_bot.discovery import discover_routers, dispatcher_of
 from vkteams_bot.emulator.behaviour import Behaviour
@@ -36,25 +36,23 @@ from vkteams_bot.limits import RatePolicy
 from vkteams_bot.models import OutgoingCall
 from vkteams_bot.registry import bots
 from vkteams_bot.routing import Router
-from vkteams_bot.runtime.hooks import run_hooks
-from vkteams_bot.runtime.sent_log import CommittedSentLog
-from vkteams_bot.runtime.session import Parts
-from vkteams_bot.stores.bot_store import BotStore, open_account
+from vkteams_bot.runtime.bot_store import BotStore
+from vkteams_bot.runtime.committer import CommittedSentLog
+from vkteams_bot.runtime.session import Session, run_hooks
+from vkteams_bot.stores.accounts import open_account
+from vkteams_bot.stores.candidates import due_accounts
 from vkteams_bot.stores.lease import new_owner
-from vkteams_bot.stores.outbox import CallOutcome
-from vkteams_bot.stores.queue import due_accounts
 from vkteams_bot.testing.failures import CallRefused, HandlerFailed, NotSettled
-from vkteams_bot.testing.loop import HurriedLimiter, HurriedLoop, HurriedRetries
+from vkteams_bot.testing.home_thread import Committed, HomeDatabase, HomeHandlers, HomeThread, wait_as_configured
+from vkteams_bot.testing.hurried_loop import HurriedLimiter, HurriedLoop, HurriedRetries
+from vkteams_bot.testing.in_process import InProcess
 from vkteams_bot.testing.observed import KitSentLog, ObservedDispatcher, ObservedStore
-from vkteams_bot.testing.threads import Committed, HomeDatabase, HomeHandlers, HomeThread, wait_as_configured
-from vkteams_bot.testing.transport import InProcess
-from vkteams_bot.worker.delivery import RUN_SECONDS, Deliverer, never
+from vkteams_bot.worker.delivery import Deliverer
 
 T = TypeVar("T")
 
 API_URL = "https://emulator.invalid/bot/v1"
 TOKEN = "001.0000000000.0000000000:1000000001"
-POLL_BACKOFF = Backoff(first=0.5, longest=30.0)
 LONGEST_SECONDS = 3600.0
 EVENTS_PER_WORLD = 1_000_000
 _worlds = itertools.count(1)
@@ -83,7 +81,7 @@ class Line:
         self._thread.start()
         self._alias = alias
         self._override(alias)
-        self._parts: Parts
+        self._session: Session
         self._store: ObservedStore
         self._committing: asyncio.Task[None]
         self._broken: BaseException | None = None
@@ -143,7 +141,7 @@ class Line:
         failures = self._take_failures()
         if not settled:
             minutes = LONGEST_SECONDS / 60
-            waiting = self._parts.lanes.size
+            waiting = self._session.lanes.size
             failures.append(NotSettled(f"after {minutes:g} minutes of its time the bot still works: {waiting} updates"))
         return failures
 
@@ -178,11 +176,12 @@ class Line:
         self._store = ObservedStore(account, new_owner())
         if not await database.run(self._store.lease.take):
             raise RuntimeError(f"another process or test holds the lease of the bot {self._alias} in this database")
-        self._parts = Parts(
+        self._session = Session(
             self.bot, self._dispatcher, self._store, HomeHandlers(), database, database, on_failure=self._fail
         )
-        self.bot.sent_hook = KitSentLog(self.home, CommittedSentLog(self._parts.committer, self._loop))
-        self._committing = self._loop.create_task(self._parts.committer.run(), name="committer")
+        self._session.backlog.caught_up = True  # nobody else has left anything
+        self.bot.sent_hook = KitSentLog(self.home, CommittedSentLog(self._session.committer, self._loop))
+        self._committing = self._loop.create_task(self._session.committer.run(), name="committer")
         self._committing.add_done_callback(self._committer_ended)
         await run_hooks(self._dispatcher.startup_hooks, self.bot)
 
@@ -209,30 +208,27 @@ class Line:
         return True
 
     async def _settle(self) -> None:
-        parts = self._parts
+        session = self._session
         while True:
             while self.account.queue.pending:
                 await self._take_waiting()
-                await parts.lanes.wait_below(1)
-            await parts.lanes.wait_below(1)
-            await parts.committer.flush()
-            again, calls = await parts.sweep.look()
-            if calls:
-                await parts.delivery.deliver_all(calls)
-            if not again and not calls:
+                await session.lanes.wait_idle()
+            await session.lanes.wait_idle()
+            await session.committer.flush()
+            if not await session.backlog.look():
                 return
 
     async def _take_waiting(self) -> None:
         failures = 0
         while True:
             try:
-                await self._parts.poller.take_waiting()
+                await self._session.poller.take_waiting()
                 return
             except InvalidToken:
                 raise
             except CallError:
                 failures += 1
-                await asyncio.sleep(POLL_BACKOFF.pause(failures))
+                await asyncio.sleep(SERVER.pause(failures))
 
     def _deliver_delayed(self) -> bool:
         """What a worker would do now; whether it finished something."""
@@ -243,9 +239,9 @@ class Line:
         calls = OutgoingCall.objects.filter(account=self.account_id)
         before = list(calls.waiting().values_list("pk", flat=True))
         with notify.suppressed():
-            Deliverer(self.account_id).run(self.bot, bulk=True, seconds=RUN_SECONDS, stop=never)
+            Deliverer(self.account_id).run(self.bot, bulk=True)
         for call in calls.filter(pk__in=before).in_status(OutgoingCall.Status.FAILED):
-            self._store.refused.append(CallOutcome(call.pk, call.status, call.error))
+            self._store.refused.append(call.error)
         return calls.filter(pk__in=before).waiting().count() < len(before)
 
     def _take_failures(self) -> list[AssertionError]:
@@ -258,12 +254,12 @@ class Line:
             failure = HandlerFailed(_summary(finished.handler, cause, finished.error))
             failure.__cause__ = cause
             failures.append(failure)
-        return failures + [CallRefused(outcome.error) for outcome in refused]
+        return failures + [CallRefused(error) for error in refused]
 
     async def _shut_down(self) -> None:
         await run_hooks(self._dispatcher.shutdown_hooks, self.bot)
-        await self._parts.lanes.stop(0)
-        self._parts.committer.close()
+        await self._session.lanes.stop(0)
+        self._session.committer.close()
         await self._committing
 
     def _end(self) -> None:

@@ -14,12 +14,11 @@ from vkteams_bot.api.types import Event
 from vkteams_bot.fsm import FSMContext
 from vkteams_bot.models import OutgoingCall, Update
 from vkteams_bot.routing import Dispatched, Dispatcher, Status
-from vkteams_bot.runtime.sent_log import CommittedSentLog
-from vkteams_bot.stores.bot_store import BotStore, Changes
+from vkteams_bot.runtime.bot_store import BotStore, Changes
+from vkteams_bot.runtime.committer import CommittedSentLog
 from vkteams_bot.stores.inbox import Finished
-from vkteams_bot.stores.outbox import CallOutcome
 from vkteams_bot.stores.sent_log import DirectSentLog
-from vkteams_bot.testing.threads import HomeThread
+from vkteams_bot.testing.home_thread import HomeThread
 
 SOMETHING_WAITS = (
     f"SELECT 1 FROM {Update._meta.db_table} WHERE account_id = %s AND status = 'retry' "
@@ -53,7 +52,7 @@ class ObservedStore(BotStore):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.failed: list[Finished] = []
-        self.refused: list[CallOutcome] = []
+        self.refused: list[str] = []
         self.something_waits = False
 
     def has_work(self, known: Collection[UUID]) -> bool:
@@ -63,10 +62,10 @@ class ObservedStore(BotStore):
             self.something_waits = cursor.fetchone() is not None
         return self.something_waits and super().has_work(known)
 
-    def commit(self, changes: Changes, again: bool = False) -> set[UUID]:
-        claimed = super().commit(changes, again)
+    def commit(self, changes: Changes) -> set[UUID]:
+        claimed = super().commit(changes)
         self.failed += [item for item in changes.finished if item.status == Update.Status.FAILED]
-        self.refused += [item for item in changes.outcomes if item.status == OutgoingCall.Status.FAILED]
+        self.refused += [result.error for _, result in changes.recorded if result.status == OutgoingCall.Status.FAILED]
         return claimed
 
 

@@ -8,8 +8,8 @@ from typing import Any, Protocol
 
 from vkteams_bot.api.types import Message as ApiMessage
 from vkteams_bot.conf import conf
-from vkteams_bot.emulator.people import User
 from vkteams_bot.emulator.refusal import Refusal
+from vkteams_bot.emulator.users import User
 from vkteams_bot.emulator.world import World
 from vkteams_bot.fsm import StateKey, StateRecord, Strategy, key_for
 from vkteams_bot.testing.act import Act
@@ -149,8 +149,8 @@ class Person:
                 key = entry.place, entry.payload["msgId"]
                 changed.pop(key, None)
                 changed[key] = None
-        found = [self._standing(*key) for key in changed]
-        return [message for message in found if message is not None]
+        messages = [self._standing(*key) for key in changed]
+        return [message for message in messages if message is not None]
 
     @property
     def screen(self) -> list[Message]:
@@ -269,7 +269,7 @@ class Person:
             for place, chat in places
             if self._place in (None, place)
         ]
-        for place, message in heapq.merge(*columns, key=lambda found: -int(found[1].msg_id)):
+        for place, message in heapq.merge(*columns, key=lambda entry: -int(entry[1].msg_id)):
             yield self._message(message.seen(), place)
 
     def _button(self, label: str, message: Message | None) -> tuple[Message, str]:

@@ -88,9 +88,9 @@ class Message(Seen):
     def files(self) -> list[SeenFile]:
         """Raises Refusal for a file that the server does not have."""
         return [
-            SeenFile(found.filename, found.content, part["type"] == "voice")
+            SeenFile(file.filename, file.content, part["type"] == "voice")
             for part in self._parts("file", "voice")
-            for found in [self._world.files.find(part["payload"]["fileId"])]
+            for file in [self._world.files.find(part["payload"]["fileId"])]
         ]
 
     @property

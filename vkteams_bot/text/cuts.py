@@ -33,11 +33,11 @@ class Cuts:
         head = self._text[start:end]
         first = start + len(head) - len(head.lstrip())
         for sign in "\n ":
-            found = self._text.rfind(sign, first, end)
-            while found >= 0 and not self._may_cut(found + 1, start):
-                found = self._text.rfind(sign, first, found)
-            if found >= 0:
-                return found + 1
+            space = self._text.rfind(sign, first, end)
+            while space >= 0 and not self._may_cut(space + 1, start):
+                space = self._text.rfind(sign, first, space)
+            if space >= 0:
+                return space + 1
         for place in chain(range(end, start, -1), range(end + 1, len(self._text))):
             if self._may_cut(place, start):
                 return place

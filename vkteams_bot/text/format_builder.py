@@ -105,20 +105,20 @@ class FormatBuilder:
 
     def validate(self) -> Self:
         """Raises InvalidCall where ranges of one style, or of styles that exclude each other, overlap."""
-        for one, other in self._overlapping():
-            if one.style == other.style:
-                raise InvalidCall(f"ranges of one style may not overlap: {one} and {other}")
-            if exclude(one.style, other.style):
-                raise InvalidCall(f"these styles exclude each other: {one} and {other}")
+        for first, second in self._overlapping():
+            if first.style == second.style:
+                raise InvalidCall(f"ranges of one style may not overlap: {first} and {second}")
+            if exclude(first.style, second.style):
+                raise InvalidCall(f"these styles exclude each other: {first} and {second}")
         return self
 
     def build(self) -> Ranges:
         """The `format` JSON, ranges in the order of the text. Raises InvalidCall as `validate()` does."""
         self.validate()
-        found: Ranges = {name: [] for name in NAMES}
+        by_style: Ranges = {name: [] for name in NAMES}
         for item in sorted(self._ranges, key=lambda item: item.start):
-            found[item.style].append(self._wire(item))
-        return {name: ranges for name, ranges in found.items() if ranges}
+            by_style[item.style].append(self._wire(item))
+        return {name: ranges for name, ranges in by_style.items() if ranges}
 
     def _add(self, style: str, offset: int, length: int, **details: str) -> Self:
         end = offset + length

@@ -133,7 +133,7 @@ class Quote(_Content):
 
 @dataclass(frozen=True, init=False)
 class Link(Node):
-    """Of links within links the innermost counts. Raises InvalidCall for an address that is none."""
+    """A link; the innermost of links within links counts. Raises InvalidCall for an address that is none."""
 
     content: Text
     url: str

@@ -14,16 +14,16 @@ Ranges = dict[str, list[dict[str, Any]]]
 
 def as_ranges(layout: Layout) -> Ranges:
     """Offsets and lengths in UTF-16 units; styles without a range are absent. Raises InvalidCall for raw markup."""
-    found: Ranges = {name: [] for name in NAMES}
+    by_style: Ranges = {name: [] for name in NAMES}
     for style, start, end in _spans(layout):
-        ranges = found[style.name]
+        ranges = by_style[style.name]
         last = ranges[-1] if ranges else None
         item = {"offset": start, "length": end - start} | _details(style)
         if last and style.name in MERGING and _end(last) == start and last.get("url") == item.get("url"):
             last["length"] += item["length"]
         else:
             ranges.append(item)
-    return {name: ranges for name, ranges in found.items() if ranges}
+    return {name: ranges for name, ranges in by_style.items() if ranges}
 
 
 MERGING = frozenset(NAMES) - {"mention", "pre"}

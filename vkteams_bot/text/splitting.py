@@ -65,9 +65,9 @@ def _spans(text: str, max_length: int, raw: list[tuple[int, int]]) -> list[tuple
     if not text:
         return []
     mentions = [
-        found.span()
-        for found in MENTION.finditer(text)
-        if not any(start < found.end() and found.start() < end for start, end in raw)
+        mention.span()
+        for mention in MENTION.finditer(text)
+        if not any(start < mention.end() and mention.start() < end for start, end in raw)
     ]
     cuts = Cuts(text, [*raw, *mentions])
     return list(pairwise((0, *cuts.places(max_length), len(text))))

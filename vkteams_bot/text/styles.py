@@ -27,11 +27,12 @@ LANGUAGE = re.compile(r"[\w+#.-]+")
 URL = re.compile(r"[^\x00-\x1f\x7f]+")
 
 
-def exclude(one: str, other: str) -> bool:
+def exclude(first: str, second: str) -> bool:
     """Whether two styles may not share a character; a style does not exclude itself here."""
-    if one == other:
+    if first == second:
         return False
-    return "pre" in (one, other) or {one, other} == {"link", "mention"} or {one, other} <= LINE_BLOCKS
+    styles = {first, second}
+    return "pre" in styles or styles == {"link", "mention"} or styles <= LINE_BLOCKS
 
 
 def mention_token(user_id: str) -> str:

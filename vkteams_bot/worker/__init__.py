@@ -1,7 +1,7 @@
-"""Delivery by workers: claims of due rows, sent side by side, their results written in batches."""
+"""Delivery: what is due is claimed, sent side by side and recorded, by one engine for all who send."""
 
+from vkteams_bot.worker.delay import DatabaseOutbox
 from vkteams_bot.worker.delivery import deliver
-from vkteams_bot.worker.outbox import DatabaseOutbox
 from vkteams_bot.worker.resending import resend
 from vkteams_bot.worker.sweeping import sweep
 

@@ -9,21 +9,22 @@ from vkteams_bot.broadcasts.lifecycle import reopen
 from vkteams_bot.limits import Priority
 from vkteams_bot.models import Broadcast, OutgoingCall
 from vkteams_bot.models.calls import OutgoingCallQuerySet
+from vkteams_bot.stores import outbox
 
 ENDED = (Broadcast.Status.CANCELLED, Broadcast.Status.EXPIRED)
 
 
-def resend(rows: OutgoingCallQuerySet) -> int:
+def resend(calls: OutgoingCallQuerySet) -> int:
     """Let failed and unknown ones be sent again by whoever sends them; how many.
 
     Not those of a broadcast that was cancelled or has expired: nobody would send them.
     """
-    rows = rows.exclude(broadcast__status__in=ENDED)
+    calls = calls.exclude(broadcast__status__in=ENDED)
     with transaction.atomic():
-        of_workers = rows.open().filter(sender=OutgoingCall.Sender.WORKER).order_by()
-        kinds = set(of_workers.values_list("account_id", "broadcast_id", "priority").distinct())
+        notifications = calls.open().exclude(origin=OutgoingCall.Origin.REPLY).order_by()
+        kinds = set(notifications.values_list("account_id", "broadcast_id", "priority").distinct())
         reopen({broadcast_id for _, broadcast_id, _ in kinds if broadcast_id is not None})
-        count = rows.resend()
+        count = outbox.requeue(calls)
         for account_id, bulk in {(account_id, priority == Priority.BULK) for account_id, _, priority in kinds}:
             notify.deliver(account_id, bulk=bulk)
     return count

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import chain, zip_longest
 
 from vkteams_bot.limits import Limiter, Priority, Share
-from vkteams_bot.stores.claims import Candidate
+from vkteams_bot.stores.candidates import Candidate
 
 CHAT_SECONDS = 1.0
 """A chat whose own limit says wait is looked at again after this long, at most."""
@@ -49,21 +49,21 @@ class Selection:
         self.wait = seconds if self.wait is None else min(self.wait, seconds)
 
 
-def pick(
+def select(
     candidates: Sequence[Candidate], room: int, limiter: Limiter, shares: Mapping[int, Share], throttled: ThrottledChats
 ) -> Selection:
     """At most `room`, each with its turn taken from the limiter."""
     lanes: dict[tuple[Priority, int | None], list[Candidate]] = defaultdict(list)
     for candidate in candidates:
         lanes[candidate.priority, candidate.broadcast_id].append(candidate)
-    selected = Selection()
+    selection = Selection()
     chats: set[str] = set()
     for priority in Priority:
         queues = [sorted(lane, key=lambda row: row.rank) for key, lane in lanes.items() if key[0] == priority]
-        wanted = _one_per_chat(_in_turns(queues), chats, room - len(selected.chosen))
+        wanted = _one_per_chat(_in_turns(queues), chats, room - len(selection.chosen))
         for broadcast_id, rows in _by_broadcast(wanted).items():
-            _take_turns(rows, limiter, shares.get(broadcast_id or 0), throttled, selected)
-    return selected
+            _take_turns(rows, limiter, shares.get(broadcast_id or 0), throttled, selection)
+    return selection
 
 
 def _in_turns(queues: Iterable[Sequence[Candidate]]) -> Iterable[Candidate]:
@@ -72,30 +72,30 @@ def _in_turns(queues: Iterable[Sequence[Candidate]]) -> Iterable[Candidate]:
 
 
 def _one_per_chat(rows: Iterable[Candidate], chats: set[str], room: int) -> list[Candidate]:
-    found: list[Candidate] = []
+    wanted: list[Candidate] = []
     for row in rows:
-        if len(found) >= room:
+        if len(wanted) >= room:
             break
         if row.chat_id and row.chat_id in chats:
             continue
         chats.add(row.chat_id)
-        found.append(row)
-    return found
+        wanted.append(row)
+    return wanted
 
 
 def _by_broadcast(rows: Iterable[Candidate]) -> dict[int | None, list[Candidate]]:
-    found: dict[int | None, list[Candidate]] = defaultdict(list)
+    rows_of: dict[int | None, list[Candidate]] = defaultdict(list)
     for row in rows:
-        found[row.broadcast_id].append(row)
-    return found
+        rows_of[row.broadcast_id].append(row)
+    return rows_of
 
 
 def _take_turns(
-    rows: Sequence[Candidate], limiter: Limiter, share: Share | None, throttled: ThrottledChats, selected: Selection
+    rows: Sequence[Candidate], limiter: Limiter, share: Share | None, throttled: ThrottledChats, selection: Selection
 ) -> None:
     granted = limiter.take(len(rows), rows[0].priority, share)
     if granted.count < len(rows):
-        selected.left_out(granted.wait or NEXT_LOOK_SECONDS)
+        selection.left_out(granted.wait or NEXT_LOOK_SECONDS)
     going = rows[: granted.count]
     in_chats = [row for row in going if row.chat_id]
     waits = dict(zip((row.id for row in in_chats), limiter.take_chats([row.chat_id for row in in_chats]), strict=True))
@@ -103,7 +103,7 @@ def _take_turns(
         wait = waits.get(row.id, 0.0)
         if wait > 0:
             throttled.add(row.chat_id, wait)
-            selected.left_out(min(wait, CHAT_SECONDS))
+            selection.left_out(min(wait, CHAT_SECONDS))
             limiter.give_back(1, share)
         else:
-            selected.chosen.append(row)
+            selection.chosen.append(row)

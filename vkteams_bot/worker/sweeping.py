@@ -1,4 +1,4 @@
-"""Finds what a lost wake-up or a dead worker left behind."""
+"""Finds what a lost message or a dead process left behind."""
 
 from __future__ import annotations
 
@@ -7,32 +7,56 @@ import logging
 from django.utils import timezone
 
 from vkteams_bot import notify
-from vkteams_bot.broadcasts.settling import settle
-from vkteams_bot.conf import conf
+from vkteams_bot.broadcasts.lifecycle import advance
 from vkteams_bot.models import BotAccount
-from vkteams_bot.stores import queue
-from vkteams_bot.worker.delivery import is_served
+from vkteams_bot.stores import outbox
+from vkteams_bot.stores.candidates import DueAccount, due_accounts
+from vkteams_bot.worker.delivery import bot_of
+from vkteams_bot.worker.results import retry_strategy
 
 logger = logging.getLogger("vkteams_bot.worker")
 
 
-def sweep() -> None:
-    """Give up claims of dead workers, bring broadcasts up to date, wake workers for what is due.
+def sweep(account_id: int | None = None) -> list[DueAccount]:
+    """Take claims from dead processes, bring broadcasts up to date; the bots (or this one) for which something is due.
 
     Run it every few seconds; a few index probes per bot. Two at once do no harm.
     """
+    recover_lost()
+    return due_now(account_id)
+
+
+def recover_lost() -> None:
+    """Take claims from processes that are gone."""
+    strategy = retry_strategy()
+    recovered = outbox.recover(resend=strategy.resend_unknown, attempts=strategy.attempts)
+    if recovered.again or recovered.unknown:
+        logger.warning(
+            "a process died while it was sending: %d calls are unknown, %d wait again",
+            recovered.unknown,
+            recovered.again,
+        )
+
+
+def due_now(account_id: int | None = None, *, broadcasts: bool = True) -> list[DueAccount]:
+    """Bring broadcasts up to date; the bots (or this one) for which something is due.
+
+    Two statements when nothing is, one without `broadcasts`.
+    """
     now = timezone.now()
-    again, unknown = queue.release_abandoned(now, resend=conf.on_unknown == "resend")
-    if again or unknown:
-        logger.warning("a worker died: %d calls are unknown, %d wait again", unknown, again)
-    due = queue.due_accounts(now)
-    bulk = {account.id for account in due if account.bulk} | settle(None, now)
-    replies = {account.id for account in due if account.replies}
-    accounts = BotAccount.objects.filter(pk__in=bulk | replies).values_list("pk", "alias") if bulk or replies else ()
-    for account_id, alias in accounts:
-        if not is_served(account_id, alias):
+    due = {account.id: account for account in due_accounts(now) if account_id in (None, account.id)}
+    for key in advance(account_id, now) if broadcasts else ():
+        due[key] = DueAccount(key, key in due and due[key].replies, bulk=True)
+    return list(due.values())
+
+
+def notify_of(due: list[DueAccount]) -> None:
+    """Let workers deliver what is due for the bots that the settings have."""
+    accounts = {account.pk: account for account in BotAccount.objects.filter(pk__in=[item.id for item in due])}
+    for item in due:
+        if item.id not in accounts or bot_of(accounts[item.id]) is None:
             continue
-        if account_id in replies:
-            notify.delivery(account_id, bulk=False)()
-        if account_id in bulk:
-            notify.delivery(account_id, bulk=True)()
+        if item.replies:
+            notify.delivery(item.id, bulk=False)()
+        if item.bulk:
+            notify.delivery(item.id, bulk=True)()

@@ -6,10 +6,8 @@ import asyncio
 from collections.abc import Iterator
 from typing import Any
 
-import pytest
 from django.test import AsyncRequestFactory, RequestFactory
 
-from vkteams_bot.admin.broadcasts import csv_response as module
 from vkteams_bot.admin.broadcasts.csv_response import csv_response
 
 
@@ -28,14 +26,9 @@ class Lines:
 EXPECTED = ["\ufeff", "0\r\n1\r\n", "2\r\n3\r\n", "4\r\n5\r\n"]
 
 
-@pytest.fixture(autouse=True)
-def _two_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "LINES_AT_ONCE", 2)
-
-
 def test_under_wsgi() -> None:
     lines = Lines()
-    response: Any = csv_response(RequestFactory().get("/"), lines, "Итоги.csv")
+    response: Any = csv_response(RequestFactory().get("/"), lines, "Итоги.csv", lines_at_once=2)
     pieces = iter(response)
     assert [next(pieces).decode() for _ in range(2)] == EXPECTED[:2]
     assert lines.taken == 2
@@ -47,7 +40,7 @@ def test_under_asgi() -> None:
     lines = Lines()
 
     async def scene() -> None:
-        response: Any = csv_response(AsyncRequestFactory().get("/"), lines, "results.csv")
+        response: Any = csv_response(AsyncRequestFactory().get("/"), lines, "results.csv", lines_at_once=2)
         assert response.is_async
         pieces = aiter(response)
         assert [(await anext(pieces)).decode() for _ in range(2)] == EXPECTED[:2]

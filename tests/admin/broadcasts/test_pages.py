@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,17 +19,20 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import Settings
 
+import vkteams_bot
 from tests.admin.conftest import APP, HOSTILE, World, messages_of
 from vkteams_bot import broadcasts, notify
 from vkteams_bot.admin.broadcasts import form as broadcast_form
-from vkteams_bot.admin.broadcasts.verbs import VERBS
+from vkteams_bot.admin.broadcasts.lifecycle_actions import ACTIONS
 from vkteams_bot.broadcasts import audiences
 from vkteams_bot.broadcasts.expansion import prepare
+from vkteams_bot.broadcasts.progress import COLUMNS, OUTCOMES
 from vkteams_bot.models import Broadcast, BroadcastAction, Chat, Contact, OutgoingCall
 
 pytestmark = [pytest.mark.orm, pytest.mark.django_db]
 
 LIST = f"{APP}/broadcast/"
+STATIC = Path(vkteams_bot.__file__).parent / "static" / "vkteams_bot" / "admin"
 ClientWith = Callable[[list[str]], Client]
 
 
@@ -143,15 +148,13 @@ def test_a_list_comes_as_a_file(admin_client: Client, world: World) -> None:
     assert "This is not UTF-8 text." in response.content.decode()
 
 
-def test_a_long_list_is_kept_without_travelling(
-    admin_client: Client, world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(broadcast_form, "LONGEST_LIST_SHOWN", 10)
-    recipients = "\n".join(f"person{number}" for number in range(10))
+def test_a_long_list_is_kept_without_travelling(admin_client: Client, world: World) -> None:
+    recipients = "\n".join(f"person{number}@corp.example" for number in range(10_000))
+    assert len(recipients) > broadcast_form.LONGEST_LIST_SHOWN
     broadcast = draft(world, recipients=recipients)
     form = page(admin_client, f"{LIST}{broadcast.pk}/change/")
     assert "person5" not in form
-    assert "A list of 10 lines is kept" in form
+    assert "A list of 10000 lines is kept" in form
     path = f"{LIST}{broadcast.pk}/change/"
     assert admin_client.post(path, fields(world, recipients="", name="Renamed")).status_code == 302
     broadcast.refresh_from_db()
@@ -380,7 +383,7 @@ def test_the_progress_page_offers_what_is_possible(admin_client: Client, world: 
     mark(broadcast, "b", "unknown")
     Broadcast.objects.update(status=status)
     shown = page(admin_client, f"{LIST}{broadcast.pk}/progress/")
-    assert {verb.name for verb in VERBS if f'{broadcast.pk}/{verb.name}/"' in shown} == POSSIBLE[status]
+    assert {action.name for action in ACTIONS if f'{broadcast.pk}/{action.name}/"' in shown} == POSSIBLE[status]
     assert f"{LIST}{broadcast.pk}/export/" in shown
     assert "blocked" in shown
     assert f"{APP}/outgoingcall/?broadcast__id__exact={broadcast.pk}" in shown
@@ -550,16 +553,42 @@ def test_the_snapshot_is_small_json(admin_client: Client, world: World) -> None:
     mark(broadcast, "b", "failed")
     with CaptureQueriesContext(connection) as queries:
         response = admin_client.get(f"{LIST}{broadcast.pk}/snapshot/")
-    now = json.loads(response.content)
-    assert {name: now[name] for name in ("status", "total", "sent", "failed", "unknown", "done")} == {
-        "status": "running",
-        "total": 3,
+    drawn = json.loads(response.content)
+    assert (drawn["status"], drawn["percent"]) == ("running", 66)
+    assert drawn["numbers"] == {
         "sent": 1,
         "failed": 1,
         "unknown": 0,
-        "done": 2,
+        "dropped": 0,
+        "left": 1,
+        "total": 3,
+        "rate": None,
+        "seconds_left": None,
     }
     assert len(queries) <= 6
+
+
+def test_a_page_that_asks_again_is_told_the_rate(admin_client: Client, world: World) -> None:
+    """It gives back what the server told it; nothing is kept in between, and nonsense is nothing."""
+    path = f"{LIST}{running(world).pk}/snapshot/"
+    meter = json.loads(page(admin_client, path))["meter"]
+    Broadcast.objects.get().calls.filter(chat_id__in=["a", "b"]).update(status="sent")
+    numbers = json.loads(admin_client.get(path, {"meter": meter}).content)["numbers"]
+    assert numbers["rate"] > 0
+    assert numbers["seconds_left"] == pytest.approx(1 / numbers["rate"])
+    assert json.loads(admin_client.get(path, {"meter": meter + "x"}).content)["numbers"]["rate"] is None
+
+
+def test_the_progress_page_has_a_place_for_every_column(admin_client: Client, world: World) -> None:
+    shown = page(admin_client, f"{LIST}{running(world).pk}/progress/")
+    assert re.findall(r'data-number="(\w+)" data-format="(\w+)"', shown) == [
+        (column.name, column.format) for column in COLUMNS
+    ]
+    assert re.findall(r'data-part="(\w+)"', shown) == [outcome.name for outcome in OUTCOMES]
+    script = (STATIC / "broadcast_progress.js").read_text()
+    assert all(f"    {column.format}: (" in script for column in COLUMNS)
+    styles = (STATIC / "broadcasts.css").read_text()
+    assert all(f".vkt-part-{column.name} {{" in styles for column in COLUMNS if column.in_bar)
 
 
 def test_the_list_is_filtered_and_searched(admin_client: Client, world: World) -> None:

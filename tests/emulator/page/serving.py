@@ -17,8 +17,8 @@ from django.urls import path
 from tests.processes import wait_until
 from vkteams_bot.emulator.page.scope import Commands, with_world
 from vkteams_bot.emulator.page.urls import websocket_urlpatterns
-from vkteams_bot.emulator.people import BotAccount
-from vkteams_bot.emulator.server import address, bind
+from vkteams_bot.emulator.sockets import address, bind
+from vkteams_bot.emulator.users import BotAccount
 from vkteams_bot.emulator.world import World
 
 T = TypeVar("T")

@@ -306,6 +306,43 @@ def test_one_is_another_person_and_a_new_one(chat: Page, playground: Playground)
     assert "carol@example.com" in playground.do(lambda world, bot: list(world.users))
 
 
+def test_the_dialog_for_a_person_keeps_the_focus_while_the_menu_closes(chat: Page) -> None:
+    chat.locator("#identity").click()
+    focused = chat.get_by_role("menuitem", name="Add a person").evaluate(
+        """async (item) => {
+            const names = [];
+            document.addEventListener("focusin", ({ target }) => names.push(target.name ?? target.id));
+            item.click();
+            names.push(document.activeElement.name);
+            await new Promise((closed) => item.closest("[popover]").addEventListener("toggle", closed));
+            await new Promise(requestAnimationFrame);
+            return [names.at(-1), document.activeElement.name];
+        }"""
+    )
+    assert focused == ["firstName", "firstName"]
+
+
+def test_news_of_people_do_not_undo_a_switch_that_has_just_begun(page: Page, playground: Playground) -> None:
+    """The news came between the address and its hashchange: a new person was added, and one stayed who one was."""
+    page.add_init_script(
+        """window.WebSocket = class extends WebSocket {
+            constructor(address) {
+                super(address);
+                this.addEventListener("message", ({ data }) => {
+                    if (JSON.parse(data).event !== "people") return;
+                    window.repeatPeople = () => this.dispatchEvent(new MessageEvent("message", { data }));
+                });
+            }
+        }"""
+    )
+    page.goto(f"{playground.url}#/{ALICE}/{BOT_ID}")
+    expect(page.locator("#composer-field")).to_be_focused()
+    page.evaluate(f"location.hash = '#/{BOB}/{BOT_ID}'; repeatPeople()")
+    expect(page.locator("#identity")).to_contain_text("Bob Brown")
+    expect(page.locator("#composer-field")).to_be_focused()
+    assert page.url.endswith(f"#/{BOB.replace('@', '%40')}/{BOT_ID}")
+
+
 def test_reading_further_up_is_not_disturbed(chat: Page, playground: Playground) -> None:
     playground.do(
         lambda world, bot: [

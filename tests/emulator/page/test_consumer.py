@@ -13,7 +13,7 @@ from pytest_django import Settings
 from tests.emulator.serving import ALICE, BOB, BOT_ID, TEAM
 from vkteams_bot.emulator.page.consumer import LARGEST_FILE, WAITING_FRAMES, PlaygroundConsumer
 from vkteams_bot.emulator.page.scope import BotCommand, with_world
-from vkteams_bot.emulator.people import BotAccount
+from vkteams_bot.emulator.users import BotAccount
 from vkteams_bot.emulator.world import World
 
 PNG = b"\x89PNG\r\n\x1a\n rest"

@@ -6,7 +6,6 @@ from functools import partial
 from typing import Any
 
 from django.contrib import admin, messages
-from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.utils import flatten_fieldsets
 from django.db import transaction
 from django.db.models import QuerySet
@@ -19,20 +18,19 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
+from vkteams_bot.admin.broadcasts.bars import progress_bar, status_badge
 from vkteams_bot.admin.broadcasts.draft_pages import DraftPages, own_chat_id
 from vkteams_bot.admin.broadcasts.form import BroadcastForm
 from vkteams_bot.admin.broadcasts.keyboard_field import written
 from vkteams_bot.admin.broadcasts.listing import AuthorFilter, BroadcastList, BroadcastStatusFilter, exact
 from vkteams_bot.admin.broadcasts.message_preview import preview
-from vkteams_bot.admin.broadcasts.progress import progress_bar, status_badge
 from vkteams_bot.admin.broadcasts.progress_pages import ProgressPages
-from vkteams_bot.admin.broadcasts.verbs import VERBS, BroadcastVerb
 from vkteams_bot.admin.display import EMPTY, ago, link
-from vkteams_bot.admin.filters import AccountFilter
+from vkteams_bot.admin.list_filters import AccountFilter
 from vkteams_bot.admin.paging import NewestFirst
 from vkteams_bot.admin.search import Search
+from vkteams_bot.broadcasts.permissions import may_see, may_send
 from vkteams_bot.exceptions import BroadcastError
-from vkteams_bot.live.snapshot import may_see
 from vkteams_bot.models import Broadcast, OutgoingCall
 
 LINES_SHOWN = 20
@@ -116,7 +114,7 @@ class BroadcastAdmin(DraftPages, ProgressPages):
         context |= {
             "show_save_and_add_another": False,
             "composing": broadcast is None or self.has_change_permission(request, broadcast),
-            "can_send": self.can_send(request),
+            "can_send": may_send(request.user),
             "test_chat_id": own_chat_id(request.user),
             "preview_url": self.url("preview"),
             "audience_url": self.url("audience"),
@@ -170,14 +168,14 @@ class BroadcastAdmin(DraftPages, ProgressPages):
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         """Its rows are counted, not listed: there may be 100 000."""
         broadcasts = list(objs)
-        calls = OutgoingCall.objects.filter(broadcast__in=[one.pk for one in broadcasts]).count()
+        calls = OutgoingCall.objects.filter(broadcast__in=[broadcast.pk for broadcast in broadcasts]).count()
         counted = {self.opts.verbose_name_plural: len(broadcasts), OutgoingCall._meta.verbose_name_plural: calls}
         at_work = [
-            gettext("“%(name)s” is at work: cancel it first.") % {"name": one.name}
-            for one in broadcasts
-            if one.status in Broadcast.ACTIVE
+            gettext("“%(name)s” is at work: cancel it first.") % {"name": broadcast.name}
+            for broadcast in broadcasts
+            if broadcast.status in Broadcast.ACTIVE
         ]
-        return [str(one) for one in broadcasts], counted, set(), at_work
+        return [str(broadcast) for broadcast in broadcasts], counted, set(), at_work
 
     def delete_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
         try:
@@ -196,14 +194,6 @@ class BroadcastAdmin(DraftPages, ProgressPages):
             self.message_user(request, str(error), messages.ERROR)
             return HttpResponseRedirect(self.url("changelist"))
 
-    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
-        actions: dict[str, Any] = super().get_actions(request)
-        if self.can_send(request):
-            for verb in VERBS:
-                if verb.list_label:
-                    actions[verb.name] = (partial(_act_on_list, verb=verb), verb.name, verb.list_label)
-        return actions
-
     @admin.display(description=_("name"))
     def title(self, broadcast: Broadcast) -> SafeString:
         page = "change" if broadcast.status == Status.DRAFT else "progress"
@@ -215,10 +205,11 @@ class BroadcastAdmin(DraftPages, ProgressPages):
 
     @admin.display(description=_("progress"))
     def progress(self, broadcast: Any) -> str | SafeString:
-        now = broadcast.progress
-        if now is None:
+        progress = broadcast.progress
+        if progress is None:
             return EMPTY
-        return format_html('{} <span class="vkt-quiet">{} / {}</span>', progress_bar(now), now.done, now.total)
+        counts = progress.done, progress.total
+        return format_html('{} <span class="vkt-quiet">{} / {}</span>', progress_bar(progress), *counts)
 
     @admin.display(description=_("author"))
     def author(self, broadcast: Broadcast) -> str:
@@ -245,20 +236,3 @@ class BroadcastAdmin(DraftPages, ProgressPages):
         more = len(lines) - LINES_SHOWN
         rest = [ngettext("… and %(count)d more line", "… and %(count)d more lines", more) % {"count": more}]
         return "\n".join([*lines[:LINES_SHOWN], *(rest if more > 0 else [])]) or EMPTY
-
-
-def _act_on_list(
-    model_admin: BroadcastAdmin, request: HttpRequest, rows: QuerySet[Broadcast], *, verb: BroadcastVerb
-) -> HttpResponse | None:
-    if verb.warning and "confirmed" not in request.POST:
-        given = {
-            "count": rows.count(),
-            "selected": request.POST.getlist(ACTION_CHECKBOX_NAME),
-            "select_across": request.POST.get("select_across", "0"),
-            "checkbox_name": ACTION_CHECKBOX_NAME,
-            "title": verb.list_label,
-        }
-        return model_admin.confirmation(request, verb, given)
-    for broadcast in rows:
-        model_admin.act(request, broadcast, verb)
-    return None

@@ -13,9 +13,11 @@ from django.utils.http import content_disposition_header
 LINES_AT_ONCE = 2_000
 
 
-def csv_response(request: HttpRequest, lines: Iterable[str], name: str) -> StreamingHttpResponse:
-    """As a file of this name. `lines` have their ends."""
-    pieces = _pieces(iter(lines))
+def csv_response(
+    request: HttpRequest, lines: Iterable[str], name: str, *, lines_at_once: int = LINES_AT_ONCE
+) -> StreamingHttpResponse:
+    """A response that the browser saves as a file of this name. `lines` have their ends."""
+    pieces = _pieces(iter(lines), lines_at_once)
     return StreamingHttpResponse(
         _asynchronously(pieces) if isinstance(request, ASGIRequest) else pieces,
         content_type="text/csv; charset=utf-8",
@@ -23,10 +25,10 @@ def csv_response(request: HttpRequest, lines: Iterable[str], name: str) -> Strea
     )
 
 
-def _pieces(lines: Iterator[str]) -> Iterator[str]:
+def _pieces(lines: Iterator[str], lines_at_once: int) -> Iterator[str]:
     """The mark that spreadsheets look for, then many lines at once."""
     yield "\ufeff"
-    while piece := "".join(islice(lines, LINES_AT_ONCE)):
+    while piece := "".join(islice(lines, lines_at_once)):
         yield piece
 
 

@@ -15,8 +15,10 @@ from django.utils.translation import gettext as _
 
 from vkteams_bot import broadcasts
 from vkteams_bot.admin.broadcasts.form import BroadcastForm
+from vkteams_bot.admin.broadcasts.lifecycle_actions import SEND
 from vkteams_bot.admin.broadcasts.message_preview import preview, shown
 from vkteams_bot.admin.broadcasts.pages import BroadcastPages, Views
+from vkteams_bot.broadcasts.permissions import may_send
 from vkteams_bot.broadcasts.schedule import starts_later, time_zone
 from vkteams_bot.exceptions import BroadcastError, CallError, ConfigurationError
 from vkteams_bot.models import Broadcast, Contact
@@ -79,37 +81,38 @@ class DraftPages(BroadcastPages):
         return {"dry": dry, "problems": list(map(str, dry.problems))}
 
     def _check_view(self, request: HttpRequest, key: int, *, sending: bool) -> HttpResponse:
-        broadcast = self.found(request, key)
-        if not (self.can_send(request) or (not sending and self.can_compose(request))):
+        broadcast = self.broadcast_or_404(request, key)
+        if not (may_send(request.user) or (not sending and self.can_compose(request))):
             raise PermissionDenied
         if sending and request.method == "POST":
-            self.do(request, broadcast, _("Send"), partial(broadcasts.start, broadcast, user=request.user))
+            self.act(request, SEND, Broadcast.objects.filter(pk=key))
+            broadcast.refresh_from_db(fields=("status",))
         if broadcast.status != Status.DRAFT:
             return HttpResponseRedirect(self.url("progress", key))
-        found = self._dry_run(broadcast, SAMPLES if sending else MORE_SAMPLES)
-        dry = found.get("dry")
+        result = self._dry_run(broadcast, SAMPLES if sending else MORE_SAMPLES)
+        dry = result.get("dry")
         context = {
-            **found,
+            **result,
             "shown": [(sample, shown(sample.text, broadcast)) for sample in dry.samples] if dry and not sending else [],
             "title": _("Send this broadcast?") if sending else _("Dry run"),
             "sending": sending,
             "starts_later": starts_later(broadcast, timezone.now()),
             "zone": time_zone(broadcast) if broadcast.quiet_from else None,
             "test_chat_id": own_chat_id(request.user),
-            "can_send": self.can_send(request),
+            "can_send": may_send(request.user),
         }
         return self.page(request, broadcast, "check", context)
 
     def _test_view(self, request: HttpRequest, key: int) -> HttpResponse:
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
-        broadcast = self.found(request, key)
+        broadcast = self.broadcast_or_404(request, key)
         self.send_test(request, broadcast)
         return HttpResponseRedirect(self.url("check", key))
 
     def send_test(self, request: HttpRequest, broadcast: Broadcast) -> None:
         """To the chat that the form names. The user is told what came of it."""
-        if not self.can_send(request):
+        if not may_send(request.user):
             raise PermissionDenied
         chat_id = request.POST.get("test_chat_id", "").strip()
         if not chat_id:
@@ -126,5 +129,5 @@ class DraftPages(BroadcastPages):
 
 def own_chat_id(user: Any) -> str:
     """The private chat of a user of this site, through the contact linked to them; "" = none is."""
-    found = Contact.objects.filter(django_user=user.pk).order_by("-pk").values_list("user_id", flat=True)
-    return found.first() or ""
+    contacts = Contact.objects.filter(django_user=user.pk).order_by("-pk")
+    return contacts.values_list("user_id", flat=True).first() or ""

@@ -85,8 +85,8 @@ class BroadcastForm(ModelForm):
         fields["account"].queryset = accounts
         if len(accounts) == 1:
             self.initial.setdefault("account", accounts[0].pk)
-        known = {name: found.label for name, found in segments().items()}
-        fields["segment"].choices = [("", "—"), *known.items()]
+        labels = [(name, segment.label) for name, segment in segments().items()]
+        fields["segment"].choices = [("", "—"), *labels]
         self._kept = self.instance.recipients if len(self.instance.recipients) > LONGEST_LIST_SHOWN else ""
         if self._kept:
             self.initial["recipients"] = ""

@@ -87,17 +87,17 @@ def written(rows: Any) -> str:
 
 
 def _button(source: str) -> dict[str, str]:
-    found = _BUTTON.fullmatch(source)
-    if found is None:
+    match = _BUTTON.fullmatch(source)
+    if match is None:
         problem = _("“%(button)s” is neither like “Label = https://…” nor like “Label = callback:data”")
         raise ValueError(problem % {"button": source[:40]})
-    action = {"callbackData": found["callback"], "url": found["url"]}
-    button = {"text": found["text"], **{name: value for name, value in action.items() if value}}
-    if found["style"]:
-        if found["style"] not in set(ButtonStyle):
+    action = {"callbackData": match["callback"], "url": match["url"]}
+    button = {"text": match["text"], **{name: value for name, value in action.items() if value}}
+    if match["style"]:
+        if match["style"] not in set(ButtonStyle):
             problem = _("“%(style)s” is no style; there are: %(styles)s")
-            raise ValueError(problem % {"style": found["style"], "styles": ", ".join(ButtonStyle)})
-        button["style"] = found["style"]
+            raise ValueError(problem % {"style": match["style"], "styles": ", ".join(ButtonStyle)})
+        button["style"] = match["style"]
     return button
 
 

@@ -10,10 +10,10 @@ from django.contrib.auth import get_user_model
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from vkteams_bot.admin.broadcasts.progress import progress_of
-from vkteams_bot.admin.filters import StatusFilter
+from vkteams_bot.admin.list_filters import StatusFilter, key_named
 from vkteams_bot.admin.paging import NewestFirst
 from vkteams_bot.admin.search import Rows
+from vkteams_bot.broadcasts import Progress
 from vkteams_bot.models import Broadcast
 
 
@@ -37,7 +37,8 @@ class AuthorFilter(admin.SimpleListFilter):
         value = self.value()
         if value is None:
             return queryset
-        return queryset.filter(created_by=int(value)) if value.isascii() and value.isdecimal() else queryset.none()
+        key = key_named(get_user_model(), value)
+        return queryset.none() if key is None else queryset.filter(created_by=key)
 
 
 class BroadcastList(NewestFirst):
@@ -47,9 +48,9 @@ class BroadcastList(NewestFirst):
         super().get_results(request)
         rows: Any = list(self.result_list)
         self.result_list = rows
-        found = progress_of(rows)
+        progress = Progress.of_many(rows)
         for row in rows:
-            row.progress = found.get(row.pk)
+            row.progress = progress.get(row.pk)
 
 
 def exact(rows: Rows, term: str) -> list[Rows]:

@@ -15,9 +15,8 @@ from django.utils.translation import gettext as _
 
 from vkteams_bot.api import ParseMode
 from vkteams_bot.broadcasts import recipients
-from vkteams_bot.broadcasts.content import Content, ContentError, keyboard_markup, keyboard_problem
+from vkteams_bot.broadcasts.content import Content, ContentError, keyboard_markup, keyboard_problem, markup_problem
 from vkteams_bot.broadcasts.lists import Recipient, RecipientList
-from vkteams_bot.broadcasts.markup import markup_problem
 from vkteams_bot.exceptions import ConfigurationError
 from vkteams_bot.keyboards import Button
 from vkteams_bot.models import Broadcast, Contact
@@ -84,8 +83,8 @@ def _recipient(broadcast: Broadcast, chat_id: str) -> Recipient:
             return Recipient("")
         return next((page[0] for page in recipients.pages(broadcast, 1)), Recipient(""))
     if broadcast.audience == Broadcast.Audience.LIST:
-        listed = (one for one in RecipientList(broadcast.recipients) if one.chat_id == chat_id)
-        return next(listed, Recipient(chat_id))
+        matching = (listed for listed in RecipientList(broadcast.recipients) if listed.chat_id == chat_id)
+        return next(matching, Recipient(chat_id))
     return Recipient(chat_id)
 
 
@@ -156,13 +155,13 @@ class _Shown:
 def _with_links(text: str) -> SafeString:
     pieces: list[SafeString] = []
     at = 0
-    for found in TOKEN.finditer(text):
-        pieces.append(format_html("{}", text[at : found.start()]))
-        if found["url"]:
-            pieces.append(_link(found["url"], found["url"]))
+    for token in TOKEN.finditer(text):
+        pieces.append(format_html("{}", text[at : token.start()]))
+        if token["url"]:
+            pieces.append(_link(token["url"], token["url"]))
         else:
-            pieces.append(format_html('<span class="vkt-mention">@{}</span>', found["mention"]))
-        at = found.end()
+            pieces.append(format_html('<span class="vkt-mention">@{}</span>', token["mention"]))
+        at = token.end()
     return _joined([*pieces, format_html("{}", text[at:])])
 
 

@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
-from django.contrib import messages
-from django.core.exceptions import PermissionDenied
 from django.db.models import Count
-from django.http import (
-    HttpRequest,
-    HttpResponse,
-    HttpResponseBase,
-    HttpResponseNotAllowed,
-    HttpResponseRedirect,
-    JsonResponse,
-)
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, JsonResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, get_script_prefix
 from django.utils.text import slugify
 
 from vkteams_bot import broadcasts
+from vkteams_bot.admin.broadcasts.bars import progress_bar, status_badge
 from vkteams_bot.admin.broadcasts.csv_response import csv_response
 from vkteams_bot.admin.broadcasts.pages import BroadcastPages, Views
-from vkteams_bot.admin.broadcasts.progress import progress_bar, status_badge
-from vkteams_bot.admin.broadcasts.verbs import VERBS, BroadcastVerb
 from vkteams_bot.admin.display import list_url, page_url
-from vkteams_bot.broadcasts import Progress
+from vkteams_bot.broadcasts import Meter, Progress
+from vkteams_bot.broadcasts.progress import COLUMNS, snapshot
 from vkteams_bot.broadcasts.schedule import quiet_ends_at
-from vkteams_bot.live.snapshot import snapshot
 from vkteams_bot.models import Broadcast, OutgoingCall
 
 REASONS = 20
@@ -45,45 +34,39 @@ class ProgressPages(BroadcastPages):
             "snapshot": self._snapshot_view,
             "export": self._export_view,
         }
-        verbs: Views = {verb.name: partial(self._verb_view, verb=verb) for verb in VERBS}
-        return [*self.paths(views), *self.paths(verbs), *super().get_urls()]
+        return [*self.paths(views), *super().get_urls()]
 
     def _progress_view(self, request: HttpRequest, key: int) -> HttpResponse:
-        broadcast = self.found(request, key)
+        broadcast = self.broadcast_or_404(request, key)
         if broadcast.status == Status.DRAFT:
             return HttpResponseRedirect(self.url("change", key))
-        now = snapshot(key)
+        drawn = _snapshot(key)
         context = {
             **self._details(request, broadcast),
             "title": broadcast.name,
-            "snapshot": now,
-            "waiting": now["total"] - now["done"],
+            "snapshot": drawn,
+            "columns": [(column, drawn["numbers"][column.name]) for column in COLUMNS],
             "socket": f"{get_script_prefix()}ws/vkteams_bot/broadcasts/{key}/",
         }
         return self.page(request, broadcast, "progress", context)
 
     def _details_view(self, request: HttpRequest, key: int) -> HttpResponse:
-        context = self._details(request, self.found(request, key))
+        context = self._details(request, self.broadcast_or_404(request, key))
         return TemplateResponse(request, "vkteams_bot/admin/broadcasts/details.html", context)
 
     def _snapshot_view(self, request: HttpRequest, key: int) -> HttpResponse:
-        self.found(request, key)
-        return JsonResponse(snapshot(key), headers={"Cache-Control": "no-store"})
+        self.broadcast_or_404(request, key)
+        return JsonResponse(_snapshot(key, request.GET.get("meter", "")), headers={"Cache-Control": "no-store"})
 
     def _details(self, request: HttpRequest, broadcast: Broadcast) -> dict[str, Any]:
-        now = Progress.of(broadcast.pk)
+        progress = Progress.of(broadcast.pk)
         failed: Any = broadcast.calls.open()
-        can_send = self.can_send(request)
         return {
             "broadcast": broadcast,
-            "status": status_badge(broadcast),
-            "bar": progress_bar(now),
-            "quiet_until": quiet_ends_at(broadcast, now.at) if now.status == Status.RUNNING else None,
-            "verbs": [
-                {"verb": verb, "url": self.url(verb.name, broadcast.pk)}
-                for verb in VERBS
-                if can_send and verb.applies(now)
-            ],
+            "badge": status_badge(broadcast),
+            "bar": progress_bar(progress),
+            "quiet_until": quiet_ends_at(broadcast, progress.at) if progress.status == Status.RUNNING else None,
+            "buttons": self.action_buttons(request, broadcast, state=progress),
             "export_url": self.url("export", broadcast.pk),
             "reasons": failed.values("status", "error").annotate(count=Count("*")).order_by("-count")[:REASONS],
             "failures": [
@@ -96,36 +79,12 @@ class ProgressPages(BroadcastPages):
         }
 
     def _export_view(self, request: HttpRequest, key: int) -> HttpResponseBase:
-        broadcast = self.found(request, key)
+        broadcast = self.broadcast_or_404(request, key)
         name = f"{slugify(broadcast.name, allow_unicode=True) or 'broadcast'}-{key}.csv"
         return csv_response(request, broadcasts.export_csv(broadcast), name)
 
-    def _verb_view(self, request: HttpRequest, key: int, *, verb: BroadcastVerb) -> HttpResponse:
-        broadcast = self.found(request, key)
-        if not self.can_send(request):
-            raise PermissionDenied
-        progress_url = self.url("progress", key)
-        if request.method == "GET" and verb.warning:
-            return self.confirmation(request, verb, {"row": broadcast, "back_url": progress_url})
-        if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
-        self.act(request, broadcast, verb)
-        return HttpResponseRedirect(progress_url)
 
-    def act(self, request: HttpRequest, broadcast: Broadcast, verb: BroadcastVerb) -> None:
-        """The user is told what came of it."""
-        if self.do(request, broadcast, verb.label, partial(verb.run, broadcast, request.user)):
-            self.message_user(request, str(verb.done) % {"name": broadcast.name}, messages.SUCCESS)
-
-    def confirmation(self, request: HttpRequest, verb: BroadcastVerb, context: dict[str, Any]) -> HttpResponse:
-        given = {
-            **self.admin_site.each_context(request),
-            "opts": self.opts,
-            "title": verb.label,
-            "verb": verb,
-            "confirmed_name": "confirmed",
-            "media": self.media,
-            **context,
-        }
-        request.current_app = self.admin_site.name
-        return TemplateResponse(request, "vkteams_bot/admin/confirm.html", given)
+def _snapshot(key: int, packed_meter: str = "") -> dict[str, Any]:
+    """With its meter: a page that asks by HTTP gives it back with its next question."""
+    meter = Meter.unpacked(packed_meter)
+    return {**snapshot(key, meter), "meter": meter.packed()}

@@ -73,7 +73,7 @@ class Pool:
         # The slot is ours now; the connection has to be made.
         try:
             connection = await self._dial(origin, connect_seconds)
-        except BaseException:
+        except BaseException:  # a cancelled request gives its slot back, too
             self._free_slot()
             raise
         self._open.add(connection)

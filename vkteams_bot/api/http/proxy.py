@@ -65,7 +65,7 @@ class Dialer:
             if connection.is_closing():
                 # asyncio takes some connections that are lost in the TLS handshake for made.
                 raise ConnectionResetError("closed while connecting")
-        except BaseException as exc:
+        except BaseException as exc:  # also when cancelled, no half-made connection stays open
             connection.abort()
             if isinstance(exc, TimeoutError):
                 raise httpx.ConnectTimeout(f"no connection to {origin.host} in time ({seconds} s)") from exc

@@ -61,7 +61,7 @@ class AsyncioTransport(httpx.AsyncBaseTransport):
                     await _answered(connection, read_seconds)
                 if outgoing.asks_to_close:
                     connection.keep_alive = False
-            except BaseException:
+            except BaseException:  # cancelled in the middle, the connection is in no state to carry another request
                 self._pool.discard(connection)
                 raise
         except httpx.RequestError as exc:

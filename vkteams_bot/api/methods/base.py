@@ -67,7 +67,7 @@ class Method(Generic[R]):
         return getattr(self, "file", None)
 
     def uploading(self, file: InputFile) -> Self:
-        """The same with another file."""
+        """This method value with another file."""
         return dataclasses.replace(self, file=file)  # type: ignore[type-var]
 
     def decode(self, answer: Mapping[str, Any], bot: Any) -> R:

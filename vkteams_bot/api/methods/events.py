@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from vkteams_bot.api.methods.base import Method, endpoint
-from vkteams_bot.api.types import Event, decode_event
+from vkteams_bot.api.types import Event
+from vkteams_bot.api.types.events import decode_event
 
 
 @endpoint("events/get", list, safe_to_repeat=True, charged=False)

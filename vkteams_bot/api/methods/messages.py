@@ -16,7 +16,7 @@ from vkteams_bot.api.types.messages import ParentTopic
 from vkteams_bot.api.unset import UNSET, Unset
 from vkteams_bot.exceptions import InvalidCall
 from vkteams_bot.keyboards import InlineKeyboardBuilder, InlineKeyboardMarkup
-from vkteams_bot.keyboards.markup import ONE_ACTION
+from vkteams_bot.keyboards.inline_keyboard import ONE_ACTION
 from vkteams_bot.text import Node
 from vkteams_bot.text.ranges import Ranges
 

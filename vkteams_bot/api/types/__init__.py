@@ -9,7 +9,6 @@ from vkteams_bot.api.types.events import (
     LeftChatMembers,
     NewChatMembers,
     Payload,
-    decode_event,
 )
 from vkteams_bot.api.types.formatting import Format, LinkRange, ParseMode, PreRange, Range
 from vkteams_bot.api.types.members import (
@@ -113,5 +112,4 @@ __all__ = [
     "UserProfile",
     "VoicePart",
     "VoicePayload",
-    "decode_event",
 ]

@@ -19,7 +19,7 @@ from vkteams_bot.api.types.messages import (
     PinnedMessage,
     UnpinnedMessage,
 )
-from vkteams_bot.api.types.sending import Sendable
+from vkteams_bot.api.types.shortcuts import Sendable
 
 LARGEST_EVENT_ID = 2**63 - 1
 

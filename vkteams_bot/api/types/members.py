@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field
 
 from vkteams_bot.api.types.base import WireObject
-from vkteams_bot.api.types.sending import Sendable
+from vkteams_bot.api.types.shortcuts import Sendable
 
 logger = logging.getLogger("vkteams_bot.api")
 

@@ -11,7 +11,7 @@ from vkteams_bot.api.types.base import BoundObject, WireObject
 from vkteams_bot.api.types.chats import Chat, User
 from vkteams_bot.api.types.parts import Content, ForwardPart, KeyboardPart, QuotedMessage, ReplyPart
 from vkteams_bot.api.types.results import SentMessage
-from vkteams_bot.api.types.sending import Sendable, SendOptions, TextOptions, TypingBlock, VoiceOptions
+from vkteams_bot.api.types.shortcuts import Sendable, SendOptions, TextOptions, TypingBlock, VoiceOptions
 from vkteams_bot.api.types.threads import ThreadAnswer
 from vkteams_bot.keyboards import InlineKeyboardMarkup
 from vkteams_bot.text import Node

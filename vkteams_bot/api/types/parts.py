@@ -14,7 +14,7 @@ from vkteams_bot.api.types.base import BoundObject, WireObject
 from vkteams_bot.api.types.chats import Chat, User
 from vkteams_bot.api.types.downloading import AllDownloads, DownloadOptions
 from vkteams_bot.api.types.formatting import Format
-from vkteams_bot.api.types.sending import Sendable
+from vkteams_bot.api.types.shortcuts import Sendable
 from vkteams_bot.exceptions import InvalidCall
 from vkteams_bot.keyboards import InlineKeyboardMarkup
 

@@ -7,7 +7,7 @@ from typing import Any, Unpack
 from pydantic import PrivateAttr
 
 from vkteams_bot.api.types.base import BoundObject, WireObject
-from vkteams_bot.api.types.sending import Sendable, SendOptions, TextOptions
+from vkteams_bot.api.types.shortcuts import Sendable, SendOptions, TextOptions
 from vkteams_bot.exceptions import InvalidCall
 from vkteams_bot.text import Node
 

@@ -11,7 +11,7 @@ from pydantic import Field
 from vkteams_bot.api.types.base import BoundObject, WireObject
 from vkteams_bot.api.types.members import Cursor
 from vkteams_bot.api.types.results import SentMessage
-from vkteams_bot.api.types.sending import Sendable, SendOptions
+from vkteams_bot.api.types.shortcuts import Sendable, SendOptions
 from vkteams_bot.exceptions import BadRequest
 from vkteams_bot.text import Node
 

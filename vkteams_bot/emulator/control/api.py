@@ -25,9 +25,9 @@ from vkteams_bot.emulator.control.forms import (
     read,
 )
 from vkteams_bot.emulator.faults import Faults, read_faults
-from vkteams_bot.emulator.people import BotAccount
 from vkteams_bot.emulator.refusal import Refusal
 from vkteams_bot.emulator.request import Request
+from vkteams_bot.emulator.users import BotAccount
 from vkteams_bot.emulator.world import World
 
 Answer = dict[str, Any]

@@ -7,9 +7,9 @@ from collections.abc import Awaitable
 from typing import Any
 
 from vkteams_bot.api.methods import GetEvents
-from vkteams_bot.emulator.endpoints.registry import Answer, serves
-from vkteams_bot.emulator.people import BotAccount
+from vkteams_bot.emulator.endpoints.register import Answer, serves
 from vkteams_bot.emulator.refusal import GatewayTimeout, Refusal
+from vkteams_bot.emulator.users import BotAccount
 from vkteams_bot.emulator.world import World
 
 

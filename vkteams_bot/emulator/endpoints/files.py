@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from vkteams_bot.api.methods import GetFileInfo
-from vkteams_bot.emulator.endpoints.registry import Answer, serves
-from vkteams_bot.emulator.people import BotAccount
+from vkteams_bot.emulator.endpoints.register import Answer, serves
+from vkteams_bot.emulator.users import BotAccount
 from vkteams_bot.emulator.world import World
 
 

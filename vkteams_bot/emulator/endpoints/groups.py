@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from vkteams_bot.emulator.chat import Chat
-from vkteams_bot.emulator.people import BotAccount
 from vkteams_bot.emulator.refusal import Refusal
+from vkteams_bot.emulator.users import BotAccount
 from vkteams_bot.emulator.world import World
 
 T = TypeVar("T")

@@ -17,9 +17,9 @@ from vkteams_bot.api.methods import (
 )
 from vkteams_bot.emulator.chat import Chat
 from vkteams_bot.emulator.endpoints.groups import group_of, page
-from vkteams_bot.emulator.endpoints.registry import Answer, serves
-from vkteams_bot.emulator.people import BotAccount
+from vkteams_bot.emulator.endpoints.register import Answer, serves
 from vkteams_bot.emulator.refusal import Refusal
+from vkteams_bot.emulator.users import BotAccount
 from vkteams_bot.emulator.world import World
 
 

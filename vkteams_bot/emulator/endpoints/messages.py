@@ -15,13 +15,13 @@ from vkteams_bot.api.types import Format, ParseMode
 from vkteams_bot.emulator.behaviour import Behaviour
 from vkteams_bot.emulator.chat import Chat
 from vkteams_bot.emulator.endpoints.quotes import Sending, destination, quotes, several
-from vkteams_bot.emulator.endpoints.registry import Answer, serves
+from vkteams_bot.emulator.endpoints.register import Answer, serves
 from vkteams_bot.emulator.filestore import StoredFile
+from vkteams_bot.emulator.formatting import plain_and_ranges
 from vkteams_bot.emulator.lengths import check_caption, check_keyboard, check_text
-from vkteams_bot.emulator.markup import plain_and_ranges
 from vkteams_bot.emulator.message import Message, Part, Rows
-from vkteams_bot.emulator.people import BotAccount
 from vkteams_bot.emulator.refusal import Refusal
+from vkteams_bot.emulator.users import BotAccount
 from vkteams_bot.emulator.world import World
 from vkteams_bot.keyboards import InlineKeyboardBuilder
 from vkteams_bot.text.ranges import Ranges
@@ -80,12 +80,12 @@ def delete_messages(world: World, bot: BotAccount, call: DeleteMessages) -> Answ
     """All or none. One that is deleted already counts as done."""
     chat = world.directory.chat_for_bot(bot, call.chat_id)
     ids = [str(msg_id) for msg_id in several(call.msg_id)]
-    found = [chat.messages[msg_id] for msg_id in ids if msg_id in chat.messages]
-    if len(found) < len(ids):
+    messages = [chat.messages[msg_id] for msg_id in ids if msg_id in chat.messages]
+    if len(messages) < len(ids):
         raise Refusal("msgId not found")
-    for message in found:
+    for message in messages:
         _check_deletion(world, bot, chat, message)
-    for message in found:
+    for message in messages:
         if not message.deleted:
             world.remove(chat, message, bot)
     return {}

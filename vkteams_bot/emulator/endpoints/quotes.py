@@ -8,8 +8,8 @@ from vkteams_bot.api.methods import MsgId, SendFile, SendText, SendTextWithDeepl
 from vkteams_bot.emulator.chat import Chat
 from vkteams_bot.emulator.endpoints.groups import root_of
 from vkteams_bot.emulator.message import Part
-from vkteams_bot.emulator.people import BotAccount
 from vkteams_bot.emulator.refusal import Refusal
+from vkteams_bot.emulator.users import BotAccount
 from vkteams_bot.emulator.world import World
 
 Sending = SendText | SendTextWithDeeplink | SendFile | SendVoice

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from vkteams_bot.api.methods import ThreadsAdd, ThreadsAutosubscribe, ThreadsGetSubscribers
 from vkteams_bot.emulator.endpoints.groups import page, root_of
-from vkteams_bot.emulator.endpoints.registry import Answer, serves
-from vkteams_bot.emulator.people import BotAccount
+from vkteams_bot.emulator.endpoints.register import Answer, serves
 from vkteams_bot.emulator.refusal import Refusal
+from vkteams_bot.emulator.users import BotAccount
 from vkteams_bot.emulator.world import World
 
 DEFAULT_PAGE_SIZE = 100

@@ -292,16 +292,16 @@ def _number(value: Any) -> int:
         raise Refusal("a number is needed") from None
 
 
-def _file(given: Any) -> tuple[str, bytes]:
-    if not isinstance(given, dict):
+def _file(upload: Any) -> tuple[str, bytes]:
+    if not isinstance(upload, dict):
         raise Refusal("file: name and content are needed")
     try:
-        content = base64.b64decode(_text(given, "content"), validate=True)
+        content = base64.b64decode(_text(upload, "content"), validate=True)
     except (binascii.Error, ValueError):
         raise Refusal("file: the content is not base64") from None
     if len(content) > LARGEST_FILE:
         raise Refusal("the file is larger than 10 MB")
-    return _text(given, "name")[:255], content
+    return _text(upload, "name")[:255], content
 
 
 def _user_ids(first_name: str) -> Any:

@@ -7,8 +7,8 @@ from typing import Any
 
 from vkteams_bot.emulator.chat import ChatView
 from vkteams_bot.emulator.page.scope import BotCommand, Commands
-from vkteams_bot.emulator.people import User
 from vkteams_bot.emulator.refusal import Refusal
+from vkteams_bot.emulator.users import User
 from vkteams_bot.emulator.world import World
 
 # Shown in place, and sent as themselves. An SVG is a document with scripts: it is only ever downloaded.
@@ -24,7 +24,7 @@ def image_type(content: bytes) -> str | None:
     """The media type of a picture that every browser shows safely, by its first bytes; None for all else."""
     if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
         return "image/webp"
-    return next((found for start, found in IMAGES.items() if content.startswith(start)), None)
+    return next((media_type for start, media_type in IMAGES.items() if content.startswith(start)), None)
 
 
 def person(user: User, commands: Sequence[BotCommand] | None = None) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from vkteams_bot.doctor.report import as_json, can_run, lines_of_check, lines_of
 from vkteams_bot.doctor.trial import Trial
 from vkteams_bot.registry import DEFAULT_ALIAS
 from vkteams_bot.runtime.loop import run_in_loop
-from vkteams_bot.runtime.stopping import FORCED_EXIT, stop_on_signals
+from vkteams_bot.signal_handlers import FORCED_EXIT, stop_on_signals
 
 
 class Command(BaseCommand):
@@ -76,7 +76,7 @@ async def _try_methods(bot: Bot, chat_id: str) -> Trial:
     """The first Ctrl+C ends the trial in order, the second at once."""
     stop = asyncio.Event()
     trial = Trial(bot, chat_id, stop)
-    with stop_on_signals(stop):
+    with stop_on_signals(stop.set):
         async with bot:
             await trial.run()
     return trial

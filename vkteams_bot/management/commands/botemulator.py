@@ -11,8 +11,9 @@ from vkteams_bot.emulator.behaviour import SWITCHES, Behaviour
 from vkteams_bot.emulator.faults import Fault, Faults, parse_seconds, parse_short
 from vkteams_bot.emulator.http import EmulatorApp
 from vkteams_bot.emulator.refusal import Refusal
-from vkteams_bot.emulator.server import address, serve
+from vkteams_bot.emulator.sockets import address
 from vkteams_bot.emulator.world import DEFAULT_TOKEN, World
+from vkteams_bot.management.extras import require
 from vkteams_bot.management.listening import listen
 
 
@@ -45,6 +46,9 @@ class Command(BaseCommand):
         parser.add_argument("--force", action="store_true", help="also with DEBUG = False, and for other machines")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        require("uvicorn", extra="playground")
+        from vkteams_bot.emulator.server import serve
+
         try:
             app = self._app(options)
         except (Refusal, ValueError) as error:

@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from vkteams_bot.conf import conf
 from vkteams_bot.models import Chat
-from vkteams_bot.recording import read, written
+from vkteams_bot.recording import read, render
 from vkteams_bot.registry import DEFAULT_ALIAS
 
 
@@ -38,7 +38,7 @@ class Command(BaseCommand):
         conversation = read(chat, options["last"]) if chat is not None else None
         if conversation is None or not conversation.exchanges:
             raise CommandError(f"the bot {alias} has logged nothing that a person did in the chat {chat_id}")
-        source = written(conversation)
+        source = render(conversation)
         if options["output"] is None:
             self.stdout.write(source, ending="")
             return

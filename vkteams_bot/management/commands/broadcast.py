@@ -6,7 +6,7 @@ import json
 import sys
 import threading
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, time
 from pathlib import Path
@@ -22,12 +22,12 @@ from vkteams_bot.broadcasts.progress import Progress
 from vkteams_bot.conf import conf
 from vkteams_bot.exceptions import BroadcastError, CallError, ConfigurationError
 from vkteams_bot.management.bar import Bar
-from vkteams_bot.management.broadcasting import OVER, Watch, summary
-from vkteams_bot.management.interrupts import stopped_by_signal
+from vkteams_bot.management.broadcasting import Watch, summary
 from vkteams_bot.management.terminal import log_to_terminal
 from vkteams_bot.models import Broadcast
 from vkteams_bot.registry import bots
-from vkteams_bot.stores.queue import account_of
+from vkteams_bot.signal_handlers import stop_on_signals
+from vkteams_bot.stores.accounts import account_of
 
 FORMATS = {"plain": "", "html": Broadcast.Format.HTML, "markdown": Broadcast.Format.MARKDOWN}
 LONGEST_NAME = 200
@@ -36,6 +36,12 @@ Status = Broadcast.Status
 
 class Command(BaseCommand):
     help = "Write, start, watch and stop broadcasts: one message to many."
+
+    def __init__(
+        self, *args: Any, watch: Callable[..., Watch] = Watch, bar: Callable[[Any], Bar] = Bar, **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self._watch, self._bar = watch, bar
 
     def add_arguments(self, parser: CommandParser) -> None:
         verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
@@ -48,8 +54,12 @@ class Command(BaseCommand):
             else:
                 words.add_argument("broadcast", metavar="ID", help="its number, or its name")
             if verb in ("send", "start", "resume", "retry"):
-                words.add_argument("--local", action="store_true", help="deliver in this process, without a broker")
-                words.add_argument("--no-follow", action="store_true", help="let the workers deliver, do not watch")
+                words.add_argument(
+                    "--local", action="store_true", help="deliver in this process, without runbot and workers"
+                )
+                words.add_argument(
+                    "--no-follow", action="store_true", help="do not watch while runbot or workers deliver"
+                )
             if verb == "retry":
                 words.add_argument("--unknown", action="store_true", help="also those that may have arrived")
             if verb == "test":
@@ -61,109 +71,107 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         log_to_terminal(options["verbosity"])
-        given = Namespace(**options)
         try:
-            getattr(self, "_" + given.verb.replace("-", "_"))(given)
+            getattr(self, "_" + options["verb"].replace("-", "_"))(Namespace(**options))
         except (BroadcastError, ConfigurationError, CallError) as error:
             raise CommandError(str(error)) from error
 
-    def _create(self, given: Namespace) -> Broadcast:
-        broadcast = _new(given)
-        found = broadcasts.problems(broadcast)
-        if found:
-            raise BroadcastError("; ".join(map(str, found)))
+    def _create(self, options: Namespace) -> Broadcast:
+        broadcast = _new(options)
+        if problems := broadcasts.problems(broadcast):
+            raise BroadcastError("; ".join(map(str, problems)))
         broadcast.save()
         self.stdout.write(f"broadcast {broadcast.pk}: {broadcast.name}")
         return broadcast
 
-    def _send(self, given: Namespace) -> None:
-        self._begin(self._create(given), given)
+    def _send(self, options: Namespace) -> None:
+        self._begin(self._create(options), options)
 
-    def _start(self, given: Namespace) -> None:
-        self._begin(_found(given), given)
+    def _start(self, options: Namespace) -> None:
+        self._begin(_broadcast_of(options), options)
 
-    def _begin(self, broadcast: Broadcast, given: Namespace) -> None:
+    def _begin(self, broadcast: Broadcast, options: Namespace) -> None:
         """With --local also one that runs already: the process that delivered it may be gone."""
-        if not (given.local and broadcast.status in Broadcast.ACTIVE):
+        if not (options.local and broadcast.status in Broadcast.ACTIVE):
             broadcasts.start(broadcast)
-        self._go_on(broadcast, given)
+        self._go_on(broadcast, options)
 
-    def _pause(self, given: Namespace) -> None:
-        broadcasts.pause(_found(given))
+    def _pause(self, options: Namespace) -> None:
+        broadcasts.pause(_broadcast_of(options))
 
-    def _resume(self, given: Namespace) -> None:
-        broadcast = _found(given)
-        if not (given.local and broadcast.status in Broadcast.ACTIVE):
+    def _resume(self, options: Namespace) -> None:
+        broadcast = _broadcast_of(options)
+        if not (options.local and broadcast.status in Broadcast.ACTIVE):
             broadcasts.resume(broadcast)
-        self._go_on(broadcast, given)
+        self._go_on(broadcast, options)
 
-    def _cancel(self, given: Namespace) -> None:
-        broadcasts.cancel(_found(given))
+    def _cancel(self, options: Namespace) -> None:
+        broadcasts.cancel(_broadcast_of(options))
 
-    def _retry(self, given: Namespace) -> None:
-        broadcast = _found(given)
-        count = broadcasts.retry(broadcast, unknown=given.unknown)
+    def _retry(self, options: Namespace) -> None:
+        broadcast = _broadcast_of(options)
+        count = broadcasts.retry(broadcast, unknown=options.unknown)
         self.stdout.write(f"{count} wait again")
         if broadcast.status != Status.PAUSED:
-            self._go_on(broadcast, given)
+            self._go_on(broadcast, options)
 
-    def _status(self, given: Namespace) -> None:
-        broadcast = _found(given)
-        now = Progress.of(broadcast.pk)
-        self.stdout.write(f"{broadcast.pk}\t{broadcast.name}\t{now.status}\t{summary(now)}")
-        if now.error:
-            self.stdout.write(now.error)
+    def _status(self, options: Namespace) -> None:
+        broadcast = _broadcast_of(options)
+        progress = Progress.of(broadcast.pk)
+        self.stdout.write(f"{broadcast.pk}\t{broadcast.name}\t{progress.status}\t{summary(progress)}")
+        if progress.error:
+            self.stdout.write(progress.error)
 
-    def _list(self, given: Namespace) -> None:
-        rows = Broadcast.objects.in_status(given.status) if given.status else Broadcast.objects.all()
+    def _list(self, options: Namespace) -> None:
+        rows = Broadcast.objects.in_status(options.status) if options.status else Broadcast.objects.all()
         for broadcast in rows.order_by("pk").only("name", "status", "created_at").iterator():
             created = timezone.localtime(broadcast.created_at)
             self.stdout.write(f"{broadcast.pk}\t{created:%Y-%m-%d %H:%M}\t{broadcast.status}\t{broadcast.name}")
 
-    def _export(self, given: Namespace) -> None:
-        lines = broadcasts.export_csv(_found(given))
-        if given.output is None:
+    def _export(self, options: Namespace) -> None:
+        lines = broadcasts.export_csv(_broadcast_of(options))
+        if options.output is None:
             self.stdout._out.writelines(lines)  # type: ignore[attr-defined]  # the stream itself: lines have ends
             return
-        with _writable(given.output) as file:
+        with _writable(options.output) as file:
             file.writelines(lines)
 
-    def _test(self, given: Namespace) -> None:
-        sent = broadcasts.send_test(_found(given), given.chat_id)
+    def _test(self, options: Namespace) -> None:
+        sent = broadcasts.send_test(_broadcast_of(options), options.chat_id)
         self.stdout.write(f"sent: message {sent.msg_id}")
 
-    def _dry_run(self, given: Namespace) -> None:
-        found = broadcasts.dry_run(_found(given), samples=given.samples)
-        for sample in found.samples:
+    def _dry_run(self, options: Namespace) -> None:
+        result = broadcasts.dry_run(_broadcast_of(options), samples=options.samples)
+        for sample in result.samples:
             self.stdout.write(f"--- {sample.chat_id}")
             self.stdout.write(sample.problem or sample.text)
-        self.stdout.write(f"{found.recipients} recipients, {found.unreachable} left out: unreachable")
-        if found.problems or any(sample.problem for sample in found.samples):
-            raise CommandError("; ".join(map(str, found.problems)) or "some texts cannot be sent, see above")
+        self.stdout.write(f"{result.recipients} recipients, {result.unreachable} left out: unreachable")
+        if result.problems or any(sample.problem for sample in result.samples):
+            raise CommandError("; ".join(map(str, result.problems)) or "some texts cannot be sent, see above")
 
-    def _go_on(self, broadcast: Broadcast, given: Namespace) -> None:
-        if given.no_follow and not given.local:
+    def _go_on(self, broadcast: Broadcast, options: Namespace) -> None:
+        if options.no_follow and not options.local:
             return
         stop = threading.Event()
-        bar = Bar(self.stderr._out)
-        watch = Watch(broadcast, bar, stop, self.stderr.write)
-        with stopped_by_signal(stop.set) as received:
+        bar = self._bar(self.stderr._out)
+        watch = self._watch(broadcast, bar, stop, self.stderr.write)
+        with stop_on_signals(stop.set) as received:
             try:
-                now = watch.deliver() if given.local else watch.follow()
+                progress = watch.deliver() if options.local else watch.follow()
             finally:
                 bar.close()
-        if received and now.status not in OVER:
-            self._interrupted(broadcast, local=given.local)
-        now = Progress.of(broadcast.pk)
-        self.stdout.write(f"{now.status}: {summary(now)}")
+        if received and not progress.has_ended:
+            self._interrupted(broadcast, local=options.local)
+        progress = Progress.of(broadcast.pk)
+        self.stdout.write(f"{progress.status}: {summary(progress)}")
         if received:
             sys.exit(128 + received[0])
-        if now.status == Status.PAUSED:
-            raise CommandError(now.error or "somebody paused it")
+        if progress.status == Status.PAUSED:
+            raise CommandError(progress.error or "somebody paused it")
 
     def _interrupted(self, broadcast: Broadcast, *, local: bool) -> None:
         if not local:
-            self.stderr.write(f"workers go on with it; to stop it: manage.py broadcast pause {broadcast.pk}")
+            self.stderr.write(f"it goes on without this command; to stop it: manage.py broadcast pause {broadcast.pk}")
             return
         try:
             broadcasts.pause(broadcast)
@@ -210,51 +218,52 @@ def _add_content(words: ArgumentParser) -> None:
     words.add_argument("--rate-share", type=_percent, default=80, metavar="PERCENT", help="of the rate limit (80)")
 
 
-def _new(given: Namespace) -> Broadcast:
-    alias = given.bot or next(iter(conf.aliases), "default")
-    text = sys.stdin.read() if given.text == "-" else given.text
+def _new(options: Namespace) -> Broadcast:
+    alias = options.bot or next(iter(conf.aliases), "default")
+    text = sys.stdin.read() if options.text == "-" else options.text
     broadcast = Broadcast(
-        account_id=account_of(alias, bots[alias].user_id),
-        name=(given.name or " ".join(text.split()) or Path(given.file or "").name)[:LONGEST_NAME],
+        account_id=account_of(bots[alias]),
+        name=(options.name or " ".join(text.split()) or Path(options.file or "").name)[:LONGEST_NAME],
         text=text,
-        parse_mode=FORMATS[given.format],
-        is_template=given.template,
-        keyboard=given.keyboard,
-        exclude_unreachable=not given.include_unreachable,
-        starts_at=given.starts_at,
-        expires_at=given.expires_at,
-        quiet_from=given.quiet[0],
-        quiet_until=given.quiet[1],
-        time_zone=given.time_zone,
-        rate_share=given.rate_share,
+        parse_mode=FORMATS[options.format],
+        is_template=options.template,
+        keyboard=options.keyboard,
+        exclude_unreachable=not options.include_unreachable,
+        starts_at=options.starts_at,
+        expires_at=options.expires_at,
+        quiet_from=options.quiet[0],
+        quiet_until=options.quiet[1],
+        time_zone=options.time_zone,
+        rate_share=options.rate_share,
     )
-    if given.segment:
-        broadcast.audience, broadcast.segment = Broadcast.Audience.SEGMENT, given.segment
-    elif given.audience:
-        broadcast.audience = given.audience
+    if options.segment:
+        broadcast.audience, broadcast.segment = Broadcast.Audience.SEGMENT, options.segment
+    elif options.audience:
+        broadcast.audience = options.audience
     else:
         broadcast.audience = Broadcast.Audience.LIST
-        broadcast.recipients = "\n".join(given.chat) if given.chat else _read(given.list_file)
-    if given.file:
+        broadcast.recipients = "\n".join(options.chat) if options.chat else _read(options.list_file)
+    if options.file:
         # Kept where uploads of the admin are: whoever delivers it reads it from there.
         try:
-            broadcast.file = ContentFile(Path(given.file).read_bytes(), name=Path(given.file).name)
+            broadcast.file = ContentFile(Path(options.file).read_bytes(), name=Path(options.file).name)
         except OSError as error:
-            raise CommandError(f"cannot read {given.file}: {error.strerror}") from None
+            raise CommandError(f"cannot read {options.file}: {error.strerror}") from None
     return broadcast
 
 
-def _found(given: Namespace) -> Broadcast:
-    known = Broadcast.objects.select_related("account")
-    by_name = list(known.filter(name=given.broadcast)[:2])
+def _broadcast_of(options: Namespace) -> Broadcast:
+    """By its number, else by its name."""
+    rows = Broadcast.objects.select_related("account")
+    by_name = list(rows.filter(name=options.broadcast)[:2])
     if len(by_name) > 1:
-        raise CommandError(f"several broadcasts are called {given.broadcast!r}: give the number, see broadcast list")
-    key = int(given.broadcast) if given.broadcast.isdecimal() and len(given.broadcast) < 19 else None
-    found = known.filter(pk=key).first() if key is not None else None
-    found = found or next(iter(by_name), None)
-    if found is None:
-        raise CommandError(f"there is no broadcast {given.broadcast!r}, see broadcast list")
-    return found
+        raise CommandError(f"several broadcasts are called {options.broadcast!r}: give the number, see broadcast list")
+    key = int(options.broadcast) if options.broadcast.isdecimal() and len(options.broadcast) < 19 else None
+    broadcast = rows.filter(pk=key).first() if key is not None else None
+    broadcast = broadcast or next(iter(by_name), None)
+    if broadcast is None:
+        raise CommandError(f"there is no broadcast {options.broadcast!r}, see broadcast list")
+    return broadcast
 
 
 def _read(path: str) -> str:

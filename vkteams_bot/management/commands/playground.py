@@ -11,15 +11,15 @@ from django.core.management.base import BaseCommand, CommandError
 
 from vkteams_bot.conf import conf
 from vkteams_bot.emulator.page.project_urls import PREFIX
-from vkteams_bot.emulator.playground import play, point_bots_at
-from vkteams_bot.emulator.server import address
+from vkteams_bot.emulator.sockets import address
 from vkteams_bot.emulator.world import World
 from vkteams_bot.exceptions import ConfigurationError
 from vkteams_bot.management.deaths import explain
+from vkteams_bot.management.extras import require
 from vkteams_bot.management.listening import listen
 from vkteams_bot.management.terminal import log_to_terminal
 from vkteams_bot.runtime.loop import run_in_loop
-from vkteams_bot.runtime.stopping import stop_on_signals
+from vkteams_bot.signal_handlers import stop_on_signals
 
 
 class Command(BaseCommand):
@@ -29,26 +29,23 @@ class Command(BaseCommand):
         parser.add_argument("--host", default="127.0.0.1")
         parser.add_argument("--port", type=int, default=8000)
         parser.add_argument("--force", action="store_true", help="also with DEBUG off or on a public address")
-        parser.add_argument(
-            "--no-worker",
-            action="store_false",
-            dest="worker",
-            help="leave Celery tasks to the broker and workers of the settings",
-        )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        require("uvicorn", "websockets", extra="playground")
         if not conf.aliases:
             raise CommandError('VKTEAMS_BOT["BOTS"] is empty: the playground needs at least one bot')
         listener = listen(options["host"], options["port"], force=options["force"])
         log_to_terminal(options["verbosity"])
         try:
-            run_in_loop(self._play(listener, worker=options["worker"]))
+            run_in_loop(self._play(listener))
         except ConfigurationError as error:
             raise CommandError(str(error)) from error
         except ExceptionGroup as group:
             raise CommandError(explain(group)) from group
 
-    async def _play(self, listener: socket.socket, *, worker: bool) -> None:
+    async def _play(self, listener: socket.socket) -> None:
+        from vkteams_bot.emulator.playground import play, point_bots_at
+
         url = address(listener)
         world = World(tokens=())
         world.base_url = url
@@ -58,5 +55,5 @@ class Command(BaseCommand):
         self.stdout.write(f"Bot API emulator:   {url}/bot/v1   (Ctrl+C stops)")
         self.stdout.flush()
         stop = asyncio.Event()
-        with stop_on_signals(stop):
-            await play(listener, stop, aliases=conf.aliases, world=world, worker=worker)
+        with stop_on_signals(stop.set):
+            await play(listener, stop, aliases=conf.aliases, world=world)

@@ -10,8 +10,8 @@ from django.core.management.base import BaseCommand
 
 from vkteams_bot.conf import conf
 from vkteams_bot.management.bar import Bar
-from vkteams_bot.management.interrupts import stopped_by_signal
 from vkteams_bot.pruning import BATCH, Ages, Pruning, before
+from vkteams_bot.signal_handlers import stop_on_signals
 
 # SQLite takes 32 766 parameters in one statement.
 LARGEST_BATCH = 10_000
@@ -47,15 +47,15 @@ class Command(BaseCommand):
             failed=options["failed"],
             dry_run=options["dry_run"],
         )
-        with stopped_by_signal(pruning.stop) as received:
+        with stop_on_signals(pruning.stop) as received:
             try:
                 pruning.run()
             finally:
                 bar.close()
-        found = ", ".join(
+        counts = ", ".join(
             f"{pruning.deleted[table]} {table}" for table in ("updates", "calls", "messages", "conversations")
         )
-        self.stdout.write(f"{'would delete' if options['dry_run'] else 'deleted'}: {found}")
+        self.stdout.write(f"{'would delete' if options['dry_run'] else 'deleted'}: {counts}")
         if received:
             self.stderr.write("stopped before the end; run it again to go on")
             sys.exit(128 + received[0])

@@ -16,8 +16,8 @@ from vkteams_bot.management.deaths import explain
 from vkteams_bot.management.reloading import run_reloading
 from vkteams_bot.management.terminal import log_to_terminal
 from vkteams_bot.runtime.loop import run_in_loop
-from vkteams_bot.runtime.stopping import end_process, stop_on_signals
 from vkteams_bot.runtime.supervisor import BotsDied, supervise
+from vkteams_bot.signal_handlers import end_process, stop_on_signals
 
 
 class Command(BaseCommand):
@@ -52,5 +52,5 @@ class Command(BaseCommand):
 
 async def _run(aliases: Sequence[str], *, skip_updates: bool) -> int:
     stop = asyncio.Event()
-    with stop_on_signals(stop):
+    with stop_on_signals(stop.set):
         return await supervise(aliases, stop, skip_updates=skip_updates)

@@ -1,6 +1,6 @@
 """Filters: what an event must be for a handler to get it."""
 
-from vkteams_bot.routing.filters.base import BaseFilter, Filter
+from vkteams_bot.routing.filters.base import BaseFilter
 from vkteams_bot.routing.filters.callback import CallbackData, CallbackDataRegexpFilter
 from vkteams_bot.routing.filters.command import Command, CommandObject
 from vkteams_bot.routing.filters.errors import ExceptionTypeFilter
@@ -16,9 +16,9 @@ from vkteams_bot.routing.filters.parts import (
     VideoFilter,
     VoiceFilter,
 )
-from vkteams_bot.routing.filters.people import HasPerm, IsLinked, IsStaff
 from vkteams_bot.routing.filters.state import StateFilter
 from vkteams_bot.routing.filters.text import RegexpFilter, RegexpPartsFilter, URLFilter
+from vkteams_bot.routing.filters.users import HasPerm, IsLinked, IsStaff
 
 __all__ = [
     "AudioFilter",
@@ -30,7 +30,6 @@ __all__ = [
     "CommandObject",
     "ExceptionTypeFilter",
     "FileFilter",
-    "Filter",
     "ForwardFilter",
     "HasPerm",
     "ImageFilter",

@@ -80,12 +80,12 @@ class And(_Combination):
         second = check_of(self.second, scope.plus(first.provides))
 
         def both(event: Any, data: EventData) -> Any:
-            one = judge(first.invoke(event, data), first.name)
-            return one and merged(one, judge(second.invoke(event, seen(data, one)), second.name))
+            answer = judge(first.invoke(event, data), first.name)
+            return answer and merged(answer, judge(second.invoke(event, seen(data, answer)), second.name))
 
         async def both_async(event: Any, data: EventData) -> Any:
-            one = await _answer(first, event, data)
-            return one and merged(one, await _answer(second, event, seen(data, one)))
+            answer = await _answer(first, event, data)
+            return answer and merged(answer, await _answer(second, event, seen(data, answer)))
 
         slow = first.is_async or second.is_async
         return Check(both_async if slow else both, slow, first.provides | second.provides, scope.owner)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from vkteams_bot.exceptions import ConfigurationError
+from vkteams_bot.routing.dispatched import ErrorEvent
 from vkteams_bot.routing.filters.base import BaseFilter
-from vkteams_bot.routing.outcomes import ErrorEvent
 
 
 class ExceptionTypeFilter(BaseFilter):

@@ -13,11 +13,11 @@ Measure = Callable[[str], int]
 
 
 class MarkupError(ValueError):
-    """Markup that a server refuses. `found` is the first piece that cannot stand where it stands."""
+    """Markup that a server refuses. `piece` is the first one that cannot stand where it stands."""
 
-    def __init__(self, found: str) -> None:
-        super().__init__(f"{found!r} cannot stand there")
-        self.found = found
+    def __init__(self, piece: str) -> None:
+        super().__init__(f"{piece!r} cannot stand there")
+        self.piece = piece
 
 
 class StyledText:
@@ -59,11 +59,11 @@ class StyledText:
 
     def _excluded(self, style: str, start: int) -> list[tuple[int, int]]:
         """The places from `start` on that have a style which excludes this one."""
-        found: list[tuple[int, int]] = []
+        spans: list[tuple[int, int]] = []
         for other, ranges in self._ranges.items():
             if exclude(style, other):
-                found += map(_span, takewhile(lambda item: item["offset"] >= start, reversed(ranges)))
-        return sorted(found)
+                spans += map(_span, takewhile(lambda item: item["offset"] >= start, reversed(ranges)))
+        return sorted(spans)
 
 
 def may_stand(ranges: Ranges, text_length: int) -> bool:

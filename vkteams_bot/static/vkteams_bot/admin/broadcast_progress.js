@@ -1,12 +1,15 @@
 "use strict";
-// Follows a broadcast: over a websocket if there is one, else by asking every two seconds.
+// Follows a broadcast and draws what the server sends: over a websocket if there is one, else by asking every two seconds.
 const POLL_MILLISECONDS = 2000;
-const METER_SECONDS = 10;
 const DETAILS_MILLISECONDS = 2000;
 const REFRESH_MILLISECONDS = 60000; // quiet hours begin and end without anybody's doing
+const FIRST_PAUSE = 1000;
 const LONGEST_PAUSE = 30000;
-const PARTS = ["sent", "failed", "unknown", "dropped"];
-const WIDTH = 1000; // of the bar
+// Close codes of live/consumers.py. After any other, the page connects again.
+const OVER = 4200;
+const DENIED = 4403;
+const GONE = 4404;
+const RENEW = 4408;
 
 const follow = (root) => {
   const language = document.documentElement.lang || "en";
@@ -15,55 +18,39 @@ const follow = (root) => {
   const bar = root.querySelector(".vkt-bar");
   const state = root.querySelector(".vkt-connection");
   const details = document.getElementById("vkt-details");
-  let seen = [];
-  let detailsTimer;
-  let detailsNotBefore = 0;
   root.querySelectorAll(".vkt-only-script").forEach((node) => node.removeAttribute("hidden"));
 
-  const put = (name, text) => {
-    const node = root.querySelector(`[data-number="${name}"]`);
-    if (node.textContent !== text) node.textContent = text;
+  const formats = {
+    count: (number) => whole.format(number),
+    rate: (number) => (number < 10 ? small : whole).format(number),
+    clock: (seconds) => {
+      const pad = (number) => String(number).padStart(2, "0");
+      const [hours, minutes, rest] = [seconds / 3600, (seconds / 60) % 60, seconds % 60].map(Math.floor);
+      return hours ? `${hours}:${pad(minutes)}:${pad(rest)}` : `${minutes}:${pad(rest)}`;
+    },
   };
-
-  /** Messages per second over the last METER_SECONDS; a retry or a pause begins anew. */
-  const rateOf = (now) => {
-    const last = seen.at(-1);
-    if (last && (last.done > now.done || last.status !== now.status)) seen = [];
-    seen.push(now);
-    while (seen.length > 2 && now.at - seen[1].at >= METER_SECONDS) seen.shift();
-    const seconds = now.at - seen[0].at;
-    return seconds > 0 && now.status === "running" ? (now.done - seen[0].done) / seconds : null;
-  };
-  const clock = (seconds) => {
-    const pad = (number) => String(number).padStart(2, "0");
-    const [hours, minutes, rest] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, Math.floor(seconds % 60)];
-    return hours ? `${hours}:${pad(minutes)}:${pad(rest)}` : `${minutes}:${pad(rest)}`;
-  };
-
-  const show = (now) => {
-    const left = now.total - now.done;
-    for (const name of [...PARTS, "total"]) put(name, whole.format(now[name]));
-    put("left", whole.format(left));
-    let at = 0;
-    for (const name of PARTS) {
-      const width = now.total ? (WIDTH * now[name]) / now.total : 0;
-      const part = bar.querySelector(`.vkt-part-${name}`);
-      part.setAttribute("x", at.toFixed(1));
-      part.setAttribute("width", width.toFixed(1));
-      at += width;
+  let detailed;
+  let meter = ""; // given back to the server, which measures the rate
+  const show = (snapshot) => {
+    for (const node of root.querySelectorAll("[data-number]")) {
+      const number = snapshot.numbers[node.dataset.number];
+      const text = number === null ? "–" : formats[node.dataset.format](number);
+      if (node.textContent !== text) node.textContent = text;
     }
-    bar.setAttribute("aria-valuenow", String(now.total ? Math.floor((100 * now.done) / now.total) : 0));
-    const rate = rateOf(now);
-    put("rate", rate === null ? "–" : (rate < 10 ? small : whole).format(rate));
-    put("eta", rate ? clock(left / rate) : "–");
-    const detail = detailOf(now);
-    if (detail !== detailed) {
-      detailed = detail;
-      detailsSoon();
+    for (const part of bar.querySelectorAll("[data-part]")) {
+      const [start, width] = snapshot.bar[part.dataset.part];
+      part.setAttribute("x", start);
+      part.setAttribute("width", width);
     }
+    bar.setAttribute("aria-valuenow", snapshot.percent);
+    meter = snapshot.meter ?? meter;
+    if (detailed !== undefined && detailed !== snapshot.details) detailsSoon();
+    detailed = snapshot.details;
+    if (snapshot.is_over) stop("");
   };
 
-  const detailOf = (now) => [now.status, now.failed, now.unknown, now.error, now.action].join("\n");
+  let detailsTimer;
+  let detailsNotBefore = 0;
   const detailsSoon = () => {
     detailsTimer ??= setTimeout(showDetails, Math.max(0, detailsNotBefore - Date.now()));
   };
@@ -82,55 +69,79 @@ const follow = (root) => {
       controls.find((node) => purposeOf(node) === focused)?.focus();
       details.querySelector("details")?.toggleAttribute("open", wasOpen === true);
     } catch {
-      detailed = ""; // with the next snapshot again
+      detailsSoon();
     }
   };
+
   const say = (text, live) => {
     state.textContent = text;
     state.classList.toggle("vkt-is-live", live);
   };
-
+  let following = true;
+  let gone = false;
   let socket;
-  let pause = 1000;
+  let pause = FIRST_PAUSE;
+  const stop = (text) => {
+    following = false;
+    socket?.close();
+    say(text, false);
+  };
+  const stopGone = () => {
+    gone = true;
+    stop(root.dataset.gone);
+  };
   const connect = () => {
+    if (!following) return;
     const address = new URL(root.dataset.socket, location.href);
     address.protocol = location.protocol === "https:" ? "wss:" : "ws:";
-    socket = new WebSocket(address);
-    socket.addEventListener("open", () => {
-      pause = 1000;
+    const mine = (socket = new WebSocket(address));
+    mine.addEventListener("message", (event) => {
+      pause = FIRST_PAUSE;
       say(root.dataset.live, true);
+      show(JSON.parse(event.data));
     });
-    socket.addEventListener("message", (event) => show(JSON.parse(event.data)));
-    socket.addEventListener("close", () => {
-      say("", false);
+    mine.addEventListener("close", (event) => {
+      if (!following || socket !== mine) return;
+      if (event.code === OVER) return stop("");
+      if (event.code === DENIED) return stop(root.dataset.denied);
+      if (event.code === GONE) return stopGone();
+      if (event.code !== RENEW) say("", false);
       setTimeout(connect, pause);
       pause = Math.min(2 * pause, LONGEST_PAUSE);
     });
   };
 
   const poll = async () => {
-    if (socket?.readyState === WebSocket.OPEN || document.hidden) return;
+    const isNeeded = () => following && socket?.readyState !== WebSocket.OPEN;
+    if (!isNeeded() || document.hidden) return;
     try {
-      const answer = await fetch(root.dataset.snapshotUrl);
-      if (answer.redirected || answer.status === 403) say(root.dataset.denied, false);
+      const answer = await fetch(`${root.dataset.snapshotUrl}?${new URLSearchParams({ meter })}`);
+      if (!isNeeded()) return;
+      if (answer.redirected || answer.status === 403) stop(root.dataset.denied);
+      else if (answer.status === 404) stopGone();
       else if (!answer.ok) throw new Error(String(answer.status));
       else {
-        const now = await answer.json();
-        if (socket?.readyState === WebSocket.OPEN) return;
+        const snapshot = await answer.json();
+        if (!isNeeded()) return;
         say(root.dataset.polling, false);
-        show(now);
+        show(snapshot);
       }
     } catch {
-      say(root.dataset.lost, false);
+      if (isNeeded()) say(root.dataset.lost, false);
     }
   };
 
-  const first = JSON.parse(document.getElementById("vkt-snapshot").textContent);
-  let detailed = detailOf(first);
-  show(first);
+  show(JSON.parse(document.getElementById("vkt-snapshot").textContent));
   connect();
   setInterval(poll, POLL_MILLISECONDS);
-  setInterval(detailsSoon, REFRESH_MILLISECONDS);
+  setInterval(() => following && detailsSoon(), REFRESH_MILLISECONDS);
+  // Who comes back to the page may have signed in elsewhere, and somebody may have retried a finished broadcast.
+  document.addEventListener("visibilitychange", async () => {
+    if (document.hidden || following || gone) return;
+    following = true;
+    await poll();
+    connect();
+  });
 };
 
 document.addEventListener("DOMContentLoaded", () => {

@@ -41,7 +41,12 @@ function decoded(text) {
   }
 }
 
+// The address that the page has followed. Another one is news that its hashchange will bring: until then it must stand.
+let followed = null;
+const isOnTheWay = () => followed !== null && location.hash !== followed;
+
 function go() {
+  followed = location.hash;
   const { user, chat } = placeNow();
   if (user !== null) store.show(user, chat);
 }
@@ -49,7 +54,10 @@ function go() {
 window.addEventListener("hashchange", go);
 
 function showPlace() {
-  if (store.me !== null) history.replaceState(history.state, "", place(store.me, store.chat));
+  if (store.me !== null && !isOnTheWay()) {
+    history.replaceState(history.state, "", place(store.me, store.chat));
+    followed = location.hash;
+  }
   app.dataset.view = store.chat === null ? "list" : "chat";
 }
 
@@ -143,7 +151,7 @@ let lastOpen = null;
 store.addEventListener("open", () => {
   // With room for both panes the first bot is open from the start.
   const [first] = store.chats.keys();
-  if (store.chat === null && first !== undefined && wide.matches) location.replace(place(store.me, first));
+  if (store.chat === null && first !== undefined && wide.matches && !isOnTheWay()) location.replace(place(store.me, first));
   const key = JSON.stringify([store.me, store.chat]);
   if (store.chat !== null && key !== lastOpen && wide.matches) composer.focus();
   lastOpen = key;

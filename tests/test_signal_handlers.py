@@ -1,0 +1,146 @@
+"""The first signal asks, the second forces, with an event loop and without one."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from types import FrameType
+
+import pytest
+
+from vkteams_bot.signal_handlers import FORCED_EXIT, SIGNALS, stop_on_signals
+
+
+def mine(_number: int, _frame: FrameType | None) -> None:
+    raise AssertionError("the handler that was there before got the signal")
+
+
+@pytest.fixture(autouse=True)
+def _mine_before_and_after() -> Iterator[None]:
+    """Handlers that were there are there again, whatever the test did."""
+    before = {number: signal.signal(number, mine) for number in SIGNALS}
+    yield
+    after = {number: signal.signal(number, handler) for number, handler in before.items()}
+    assert set(after.values()) == {mine}
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_the_first_asks_and_further_ones_force(number: signal.Signals) -> None:
+    calls: list[str] = []
+    with stop_on_signals(lambda: calls.append("stop"), force=lambda: calls.append("force")) as received:
+        assert received == []
+        for _ in range(3):
+            signal.raise_signal(number)
+    assert calls == ["stop", "force", "force"]
+    assert received == [number] * 3
+
+
+def test_both_signals_are_counted_together() -> None:
+    calls: list[str] = []
+    with stop_on_signals(lambda: calls.append("stop"), force=lambda: calls.append("force")) as received:
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGINT)
+    assert calls == ["stop", "force"]
+    assert received == [signal.SIGTERM, signal.SIGINT]
+
+
+def test_the_second_interrupts_what_hangs() -> None:
+    stop = threading.Event()
+
+    def hang() -> None:
+        with stop_on_signals(stop.set):
+            signal.raise_signal(signal.SIGINT)
+            assert stop.is_set()
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        hang()
+
+
+def test_in_a_loop_it_wakes_who_waits_and_says_how_to_stop_at_once(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> list[str]:
+        stop, calls = asyncio.Event(), []
+        with stop_on_signals(stop.set, force=lambda: calls.append("force")):
+            os.kill(os.getpid(), signal.SIGTERM)
+            async with asyncio.timeout(5):
+                await stop.wait()
+            os.kill(os.getpid(), signal.SIGINT)
+            await asyncio.sleep(0.05)
+        return calls
+
+    with caplog.at_level(logging.INFO, "vkteams_bot.runtime"):
+        assert asyncio.run(main()) == ["force"]
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
+        ("INFO", "stopping on SIGTERM; a second signal stops at once"),
+        ("WARNING", "stopped at once by a second signal"),
+    ]
+
+
+def test_in_a_loop_the_handlers_of_the_loop_are_put_back() -> None:
+    """`asyncio.run` has one of its own for Ctrl+C."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    async def main() -> bool:
+        before = signal.getsignal(signal.SIGINT)
+        with stop_on_signals(asyncio.Event().set):
+            inside = signal.getsignal(signal.SIGINT)
+        return before not in (signal.default_int_handler, inside) and signal.getsignal(signal.SIGINT) == before
+
+    assert asyncio.run(main())
+    signal.signal(signal.SIGINT, mine)
+
+
+HANGS_IN_A_LOOP = """
+import asyncio, contextlib, time
+from vkteams_bot.signal_handlers import stop_on_signals
+
+async def stubborn():
+    while True:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(60)
+
+async def main():
+    stop = asyncio.Event()
+    with stop_on_signals(stop.set):
+        print("ready", flush=True)
+        await stop.wait()
+        print("asked", flush=True)
+        await asyncio.gather(asyncio.to_thread(time.sleep, 60), stubborn())
+
+asyncio.run(main())
+"""
+
+
+def test_in_a_loop_the_second_ends_the_process_and_waits_for_no_thread() -> None:
+    with subprocess.Popen([sys.executable, "-c", HANGS_IN_A_LOOP], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            for line in ("ready\n", "asked\n"):
+                assert process.stdout.readline() == line
+                process.send_signal(signal.SIGINT)
+            began = time.monotonic()
+            assert process.wait(20) == FORCED_EXIT
+            assert time.monotonic() - began < 5
+        finally:
+            process.kill()
+
+
+def test_in_a_thread_nothing_is_handled_and_nothing_fails() -> None:
+    """Python lets the main thread alone handle signals; a server may run in another one."""
+    seen: list[object] = []
+
+    def work() -> None:
+        with stop_on_signals(int) as received:
+            seen.extend([received, signal.getsignal(signal.SIGINT)])
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [[], mine]
