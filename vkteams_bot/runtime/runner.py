@@ -22,7 +22,7 @@ from vkteams_bot.runtime.bot_store import BotStore
 from vkteams_bot.runtime.lease import take_lease
 from vkteams_bot.runtime.session import Session
 from vkteams_bot.stores.accounts import open_account
-from vkteams_bot.stores.lease import LeaseLost
+from vkteams_bot.stores.lease import LeaseLost, new_owner
 from vkteams_bot.stores.outages import OutageWait, is_outage
 from vkteams_bot.stores.threads import HandlerThreads, database_threads
 
@@ -74,6 +74,8 @@ class BotRunner:
                 await self._hold_session(store, info)
             except* LeaseLost:
                 logger.warning("bot %s: another process took over; standing by", self._bot.alias, extra=self._extra)
+                # What this session may still be writing in a thread that hangs is not taken for the next one's.
+                self._owner = new_owner()
             if self._stop.is_set():
                 return
 
