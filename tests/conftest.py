@@ -18,6 +18,10 @@ from tests.services import Postgres, PrivatePostgres, PrivateRedis, ServiceMissi
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
+# An example may be slow beside processes and browsers.
+hypothesis.settings.register_profile("suite", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("suite")
+
 T = TypeVar("T")
 
 # How long one example takes says how busy the machine is: pytest's own timeout ends what hangs.

@@ -32,9 +32,22 @@ def use(request):
         override = override_settings(CACHES=caches, VKTEAMS_BOT={"BOTS": bots, **more})
         override.enable()
         request.addfinalizer(override.disable)
-        return Bots()
+        used = Bots()
+        request.addfinalizer(lambda: close(used))
+        return used
 
     return use
+
+
+def pool_of(limiter):
+    return limiter._link._script.registered_client.connection_pool
+
+
+def close(bots):
+    """Left to the garbage collector, their sockets would be complained of in the middle of another test."""
+    for _, bot in bots._made.values():
+        if isinstance(bot.limiter, SharedLimiter):
+            pool_of(bot.limiter).disconnect()
 
 
 def redis_cache(url, **options):
@@ -110,7 +123,7 @@ def test_its_connections_are_short_tempered_and_the_cache_keeps_its_own(use, bot
     settings = redis_cache(url, SOCKET_TIMEOUT=9, CONNECTION_POOL_KWARGS=options)
     bots = use({"default": settings}, {"default": bot | {"RATE_LIMIT": 5}})
     own = get_redis_connection().connection_pool
-    pool = bots["default"].limiter._link._script.registered_client.connection_pool
+    pool = pool_of(bots["default"].limiter)
     assert pool is not own
     assert own.connection_kwargs["socket_timeout"] == 8
     assert pool.connection_kwargs["socket_timeout"] == pool.connection_kwargs["socket_connect_timeout"] == 0.3
