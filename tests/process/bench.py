@@ -70,6 +70,16 @@ class ControlApi:
         """These and no others."""
         self.post("faults", list(faults))
 
+    def sends_take(self, seconds: float) -> None:
+        """From now on; what was asked before keeps its time."""
+        self.faults({"kind": "latency", "method": "messages/sendText", "seconds": seconds})
+
+    def hold_sends(self, seconds: float = 1.5) -> None:
+        """From now on they take so long, less than a claim lasts; return when one is on its way, to kill its sender."""
+        self.sends_take(seconds)
+        asked = self.requests("messages/sendText")
+        wait_until(lambda: self.requests("messages/sendText") > asked, 60, "a message is on its way")
+
     def said(self, chat_id: str, token: str = TOKEN) -> list[dict[str, Any]]:
         """What the bot wrote there."""
         bot_id = token.rpartition(":")[2]

@@ -21,7 +21,7 @@ class Mailing:
         self.list = directory / "people.csv"
         self.list.write_text("chat_id;number\n" + "".join(f"{who};{who[1:-13]}\n" for who in self.people))
         bench.emulator.people(self.people)
-        bench.emulator.faults({"kind": "latency", "method": "messages/sendText", "seconds": 0.1})
+        bench.emulator.sends_take(0.1)
 
     def run(self, *words: str, **env: str) -> Process:
         shown = {"TESTBOT_CLAIM_SECONDS": "1.5", "TEST_LOG_LEVEL": "WARNING", "TEST_MEDIA_ROOT": str(self.list.parent)}

@@ -23,10 +23,13 @@ def mailing(bench: Bench, manage: Any, tmp_path: Path, request: pytest.FixtureRe
 
 @pytest.mark.parametrize("mailing", [MANY], indirect=True)
 def test_killed_in_the_middle_and_started_again(mailing):
+    mailing.bench.emulator.sends_take(0.3)
     first = mailing.send("--local")
     mailing.wait_sent(500, first)
+    mailing.bench.emulator.hold_sends()
     first.kill()
     first.wait()
+    mailing.bench.emulator.sends_take(0.02)
     assert mailing.broadcast.status == "running"
 
     second = mailing.run("start", "News", "--local")
@@ -40,6 +43,7 @@ def test_killed_in_the_middle_and_started_again(mailing):
 
 
 def test_ctrl_c_pauses_and_says_how_to_go_on(mailing):
+    mailing.bench.emulator.sends_take(1)
     first = mailing.send("--local")
     mailing.wait_sent(SOME // 4, first)
     first.interrupt()
@@ -48,6 +52,7 @@ def test_ctrl_c_pauses_and_says_how_to_go_on(mailing):
     assert mailing.broadcast.status == "paused"
     assert not set(mailing.bench.database.call_statuses()) & {"sending", "unknown"}
 
+    mailing.bench.emulator.sends_take(0.02)
     second = mailing.run("resume", str(mailing.broadcast.pk), "--local")
     assert second.wait() == 0, second
     assert mailing.assert_everybody_got_it_once() == {"sent": SOME}

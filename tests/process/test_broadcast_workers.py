@@ -43,7 +43,7 @@ class Post:
         wait_until(lambda: self.mailing.broadcast.status == "finished", 120, "the broadcast is finished")
 
     def answers_take(self, seconds: float) -> None:
-        self.mailing.bench.emulator.faults({"kind": "latency", "method": "messages/sendText", "seconds": seconds})
+        self.mailing.bench.emulator.sends_take(seconds)
 
     def statuses(self) -> Counter[str]:
         return self.mailing.bench.database.call_statuses()
@@ -66,6 +66,7 @@ def post(start: Callable[..., Process], manage: Any, bench: Bench, private_redis
 
 
 def test_paused_and_resumed_in_the_middle(post: Post):
+    post.answers_take(1)
     post.send()
     post.mailing.wait_sent(300)
     post.answers_take(5)
@@ -83,6 +84,7 @@ def test_paused_and_resumed_in_the_middle(post: Post):
 
 
 def test_a_worker_is_killed(post: Post):
+    post.answers_take(1)
     post.send()
     post.mailing.wait_sent(300)
     post.answers_take(5)

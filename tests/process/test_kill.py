@@ -20,7 +20,7 @@ def test_two_thousand_updates_survive_ten_kills(bench: Bench, record_property):
     rng = random.Random(seed)
     people = [f"p{number}@example.com" for number in range(CONVERSATIONS)]
     bench.emulator.people(people)
-    bench.emulator.faults({"kind": "latency", "method": "messages/sendText", "seconds": 0.03})
+    bench.emulator.sends_take(0.03)
     kinds = ("async", "def")
     texts = [(who, f"{rng.choice(kinds)} {n} {rng.uniform(0, 0.02):.3f}") for n in range(EACH) for who in people]
     bench.emulator.write(texts)

@@ -71,7 +71,7 @@ def test_an_outage_while_updates_flow(
     bench: Bench, outage: Callable[[], None], environment: dict[str, str], emulator: Emulator
 ):
     emulator.people(PEOPLE)
-    emulator.faults({"kind": "latency", "method": "messages/sendText", "seconds": 0.03})
+    emulator.sends_take(0.03)
     bot = bench.bot(env=environment)
     texts = [[(who, f"{('async', 'def')[n % 2]} {n} 0.02") for who in PEOPLE] for n in range(EACH)]
     for batch in texts[:4]:

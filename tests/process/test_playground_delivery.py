@@ -137,7 +137,7 @@ def test_what_a_view_delays_arrives_and_no_broker_is_told(play: Callable[..., Pl
 def test_stopping_does_not_wait_for_a_server_that_hangs(play: Callable[..., Playground], database: Database):
     playground = play()
     playground.sign_in()
-    playground.faults({"kind": "latency", "method": "messages/sendText", "seconds": 600})
+    playground.sends_take(600)
     playground.tell_customers()
     database.wait_calls(2, status="sending")
     assert_ends_well(playground)

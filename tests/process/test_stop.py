@@ -37,7 +37,7 @@ def assert_nothing_half_done(bench: Bench) -> None:
 def test_a_stop_under_load_leaves_nothing_half_done(bench: Bench):
     people = [f"p{number}@example.com" for number in range(40)]
     bench.emulator.people(people)
-    bench.emulator.faults({"kind": "latency", "method": "messages/sendText", "seconds": 0.05})
+    bench.emulator.sends_take(0.2)
     bench.emulator.write([(who, f"{('async', 'def')[n % 2]} {n} 0.03") for n in range(20) for who in people])
     bot = bench.bot(STOP_TIMEOUT=STOP_TIMEOUT)
     bench.database.wait_done(100, bot=bot)
@@ -48,6 +48,7 @@ def test_a_stop_under_load_leaves_nothing_half_done(bench: Bench):
     assert done < 800, "the stop came too late to show anything"
     assert_nothing_half_done(bench)
     assert bench.database.call_statuses().keys() <= {"sent", "queued"}
+    bench.emulator.sends_take(0.02)
     second = bench.bot()
     assert "standing by" not in second.output, "the lease was free"
     bench.database.wait_done(800, bot=second)

@@ -16,7 +16,7 @@ TRUE_LEASE = {"TESTBOT_LEASE_SECONDS": ""}
 
 def start_two(bench: Bench) -> tuple[Process, Process]:
     bench.emulator.people(PEOPLE)
-    bench.emulator.faults({"kind": "latency", "method": "messages/sendText", "seconds": 0.05})
+    bench.emulator.sends_take(0.05)
     first = bench.bot(env=TRUE_LEASE)
     second = bench.bot(env=TRUE_LEASE, ready=False)
     second.wait_for_line(rf"polled by \S+:{first.pid}:\w+; standing by")

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from tests.process.bench import Bench
 from tests.processes import Process, wait_until
 
-CALLS = 5_000
+CALLS = int(os.environ.get("TEST_CALLS", "2000"))
+"""TEST_CALLS=5000 for the whole proof."""
 OFFLINE = ("--without-gossip", "--without-mingle", "--without-heartbeat")
 
 
