@@ -18,15 +18,11 @@ from tests.services import Postgres, PrivatePostgres, PrivateRedis, ServiceMissi
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
-# An example may be slow beside processes and browsers.
+# How long one example takes says how busy the machine is: pytest's own timeout ends what hangs.
 hypothesis.settings.register_profile("suite", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("suite")
 
 T = TypeVar("T")
-
-# How long one example takes says how busy the machine is: pytest's own timeout ends what hangs.
-hypothesis.settings.register_profile("any machine", deadline=None)
-hypothesis.settings.load_profile("any machine")
 
 _not_run: set[str] = set()
 _processes = pytest.StashKey[list[Process]]()

@@ -138,7 +138,7 @@ def test_redis_that_hangs_holds_nobody_up_for_long(use, bot, private_redis):
         asked = time.monotonic()
         limiter.reserve("c")
         limiter.try_take("c")
-        assert time.monotonic() - asked < 1
+        assert time.monotonic() - asked < 5
 
 
 # Checks.
