@@ -15,10 +15,11 @@ FILL = (
     """INSERT INTO vkteams_bot_chatmessage (chat_id, msg_id, direction, text, sent_at)
     SELECT n, 'old' || n, 'out', 'Hello', now() FROM generate_series(1, %(rows)s) AS n""",
     """INSERT INTO vkteams_bot_outgoingcall
-    (id, account_id, method, chat_id, params, status, sender, priority, attempts, error, msg_id, created_at)
+    (id, account_id, method, chat_id, params, status, origin, claimed_by, priority, attempts, error, msg_id,
+    created_at)
     SELECT lpad(to_hex(n), 32, '0')::uuid, %(account)s, 'messages/sendText', 'c' || (1 + n %% %(rows)s),
-    '{"chatId": "c1", "text": "Hello"}', CASE WHEN n <= %(rows)s THEN 'sent' ELSE 'queued' END, 'worker', 1, 0, '', '',
-    now() FROM generate_series(1, 2 * %(rows)s) AS n""",
+    '{"chatId": "c1", "text": "Hello"}', CASE WHEN n <= %(rows)s THEN 'sent' ELSE 'queued' END,
+    'delayed', '', 1, 0, '', '', now() FROM generate_series(1, 2 * %(rows)s) AS n""",
 )
 
 
