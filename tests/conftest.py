@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import hypothesis
 import pytest
+from django.utils import translation
 from playwright.sync_api import Page, sync_playwright
 
 from tests import services
@@ -53,6 +54,13 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
         for process in item.stash.get(_processes, []):
             report.sections.append(("process", str(process)))
     return report
+
+
+@pytest.fixture(autouse=True)
+def _language() -> Iterator[None]:
+    """A request leaves its language to the thread: the next test must not speak it."""
+    yield
+    translation.deactivate()
 
 
 @pytest.fixture
