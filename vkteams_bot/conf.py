@@ -57,6 +57,8 @@ KEYS: dict[str, Key] = {
     "FSM_TIMEOUT": Key(None, (*NUMBER, type(None)), least=0.001),
     "CONCURRENCY": Key(100, (int,), least=1),
     "STOP_TIMEOUT": Key(10, NUMBER, least=0),
+    "HANDLER_TIMEOUT": Key(300, (*NUMBER, type(None)), least=0.001),
+    "BLOCK_TIMEOUT": Key(60, NUMBER, least=1),
     "HANDLE_EDITED_AS_MESSAGE": Key(False, (bool,)),
     "RATE_LIMIT_CACHE": Key("default", (str,)),
     "REPLY_QUEUE": Key("vkteams.reply", (str,)),
@@ -101,6 +103,8 @@ class Configuration:
     fsm_timeout: float | None
     concurrency: int
     stop_timeout: float
+    handler_timeout: float | None
+    block_timeout: float
     handle_edited_as_message: bool
     rate_limit_cache: str
     reply_queue: str

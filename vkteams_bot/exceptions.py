@@ -6,6 +6,7 @@ VKTeamsError
 ├── InvalidCallbackData         data of a button that is foreign, outdated or made up
 ├── BroadcastError              a broadcast cannot do what was asked of it now; nothing changed
 ├── RoutingError                a handler returned or asked for something it may not
+├── HandlerTimeout              a handler ran for longer than it may
 ├── DownloadFailed              a file could not be fetched; nothing of it was kept
 │   └── FileTooLarge
 └── CallError                   a request to the Bot API that did not succeed; carries `method` and `outcome`
@@ -36,6 +37,7 @@ __all__ = [
     "DownloadFailed",
     "FileTooLarge",
     "FormatError",
+    "HandlerTimeout",
     "InvalidCall",
     "InvalidCallbackData",
     "InvalidToken",
@@ -91,6 +93,10 @@ class BroadcastError(VKTeamsError):
 
 class RoutingError(VKTeamsError, TypeError):
     """A handler returned something that is not a reply."""
+
+
+class HandlerTimeout(VKTeamsError):
+    """A handler ran for longer than HANDLER_TIMEOUT, or than its flag `timeout`, and was given up."""
 
 
 class DownloadFailed(VKTeamsError):

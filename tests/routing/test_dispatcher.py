@@ -10,7 +10,7 @@ import pytest
 from tests.routing.events import ANN, BOT, conversation, dispatch, event_of, message_event, press_event, texts
 from vkteams_bot.api.methods import DeleteMessages, SendText
 from vkteams_bot.api.types import EventType, SentMessage
-from vkteams_bot.exceptions import RoutingError
+from vkteams_bot.exceptions import ConfigurationError, HandlerTimeout, RoutingError
 from vkteams_bot.fsm import State, StatesGroup
 from vkteams_bot.routing import UNHANDLED, CancelHandler, Dispatched, Dispatcher, Router, SkipHandler, Status
 from vkteams_bot.routing.filters import Command, StateFilter
@@ -471,6 +471,45 @@ def test_cancellation_passes_through():
             await task
 
     asyncio.run(main())
+
+
+def test_a_handler_that_was_given_up_fails_and_error_handlers_answer_for_it():
+    router = Router()
+    started = asyncio.Event()
+
+    @router.message()
+    async def handler(message):
+        started.set()
+        await asyncio.sleep(60)
+
+    @router.error(HandlerTimeout)
+    async def apologise(event):
+        await asyncio.sleep(0)
+        return f"Sorry: {event.exception}"
+
+    async def main():
+        dispatcher = Dispatcher([router])
+        run = dispatcher.new_run()
+        task = asyncio.create_task(dispatcher.dispatch(message_event(), BOT, conversation(), run))
+        await started.wait()
+        run.timed_out = 3
+        task.cancel()
+        outcome = await task
+        assert task.cancelling() == 0
+        return outcome
+
+    outcome = asyncio.run(main())
+    assert outcome.status is Status.FAILED
+    assert isinstance(outcome.error, HandlerTimeout)
+    [text] = texts(outcome)
+    assert text.startswith("Sorry: ")
+    assert text.endswith("handler ran for longer than 3 s and was given up")
+
+
+@pytest.mark.parametrize("timeout", ["5", 0, -1, True, [5]])
+def test_a_timeout_that_is_no_number_of_seconds_is_refused_where_it_is_written(timeout):
+    with pytest.raises(ConfigurationError, match="the flag `timeout`"):
+        Router().message.register(lambda message: None, flags={"timeout": timeout})
 
 
 def test_a_cancelled_task_that_a_handler_awaits_is_a_failure_of_the_handler():

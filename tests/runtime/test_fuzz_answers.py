@@ -29,6 +29,7 @@ from vkteams_bot.runtime.handler import UpdateHandler
 from vkteams_bot.runtime.lanes import Lanes
 from vkteams_bot.runtime.poller import Poller
 from vkteams_bot.runtime.replies import ReplyDelivery
+from vkteams_bot.stores.conditions import Conditions
 from vkteams_bot.stores.threads import DatabaseThread, HandlerThreads
 
 FIRST_GOOD = 10**6
@@ -181,7 +182,9 @@ async def poll(bodies: list[bytes], database: DatabaseThread, handlers: HandlerT
     backlog = Backlog(bot, found, database, lanes, delivery, **limits)
     backlog.caught_up = True
     at_once = Backoff(first=0, longest=0)
-    poller = Poller(bot, found, database, lanes, backlog, backoff=at_once, empty_backoff=at_once, **limits)
+    conditions = Conditions("default")
+    limits = {"backoff": at_once, "empty_backoff": at_once, **limits}
+    poller = Poller(bot, found, database, lanes, backlog, conditions, **limits)
     committing, running = asyncio.create_task(committer.run()), asyncio.create_task(poller.run())
     drained = asyncio.create_task(server.drained.wait())
     try:

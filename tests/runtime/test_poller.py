@@ -26,6 +26,7 @@ from vkteams_bot.runtime.handler import UpdateHandler
 from vkteams_bot.runtime.lanes import Lanes
 from vkteams_bot.runtime.poller import Poller
 from vkteams_bot.runtime.replies import ReplyDelivery
+from vkteams_bot.stores.conditions import Conditions
 from vkteams_bot.stores.threads import DatabaseThread, HandlerThreads
 
 pytestmark = [pytest.mark.orm, pytest.mark.django_db(transaction=True)]
@@ -127,7 +128,9 @@ class Scene:
             backoff=Backoff(first=0.01),
             **options,
         )
-        self.poller = Poller(bot, found, thread, self.lanes, self.backlog, patience=0.05, **options)
+        self.poller = Poller(
+            bot, found, thread, self.lanes, self.backlog, Conditions("default"), patience=0.05, **options
+        )
 
     async def drained(self) -> None:
         await asyncio.wait_for(self.server.drained.wait(), 10)

@@ -100,6 +100,36 @@ class TestHandlerThreads:
         for _ in range(8):
             assert str(self.run(threads, sync_to_async(name))[0]).startswith("handlers-")
 
+    def test_a_thread_whose_handler_was_given_up_is_replaced_up_to_a_bound(self):
+        threads = HandlerThreads(2, most_replaced=3)
+        release = threading.Event()
+
+        async def given_up() -> None:
+            with threads.assigned():
+                task = asyncio.create_task(sync_to_async(release.wait)(20))
+                await asyncio.sleep(0.05)
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+
+        async def all_of_them() -> None:
+            for number in range(4):
+                await given_up()
+                assert threads.waiting == 0
+                with threads.assigned():
+                    assert await asyncio.wait_for(sync_to_async(name)(), 20), number
+            await given_up()  # three were replaced: this one takes the last thread
+            with threads.assigned():
+                waiting = asyncio.create_task(sync_to_async(name)())
+                await asyncio.sleep(0.05)
+                assert threads.waiting == 1
+                release.set()
+                assert await asyncio.wait_for(waiting, 20)
+
+        asyncio.run(all_of_them())
+
+        assert threads.close() == 0
+        wait_until(lambda: not any(t.name.startswith("handlers-") for t in threading.enumerate()), 10, "they end")
+
     def test_busy_threads_are_told_at_the_end(self):
         threads = HandlerThreads(2)
         release, started = threading.Event(), threading.Event()

@@ -98,6 +98,28 @@ def held_in_a_thread(message: Message, state: FSMContext):
     return message.answer(f"reply {number} {remember(state, number)}")
 
 
+@router.message(F.text.startswith("block "))
+async def blocks_the_loop(message: Message):
+    number, seconds = words(message)
+    await record(message, number).asave()
+    time.sleep(seconds)  # noqa: ASYNC251  what authors do by mistake
+    return f"reply {number}"
+
+
+@router.message(F.text.startswith("hang "), flags={"timeout": 1})
+async def hangs(message: Message):
+    number, _ = words(message)
+    await record(message, number).asave()
+    await asyncio.Event().wait()
+
+
+@router.message(F.text.startswith("def-hang "), flags={"timeout": 1})
+def hangs_in_a_thread(message: Message):
+    number, _ = words(message)
+    record(message, number).save()
+    threading.Event().wait()
+
+
 @router.message(F.text.startswith("awaited "))
 async def awaited(message: Message, state: FSMContext):
     number, _ = words(message)

@@ -12,6 +12,7 @@ from django.db import connection
 from django.db.models import IntegerField, QuerySet
 from django.db.models.expressions import RawSQL
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -24,8 +25,9 @@ from vkteams_bot.admin.display import EMPTY, ago, badge, list_url, one_line
 from vkteams_bot.conf import conf
 from vkteams_bot.models import BotAccount, OutgoingCall, Update
 from vkteams_bot.registry import bots
-from vkteams_bot.stores import outbox
+from vkteams_bot.stores import inbox, outbox
 from vkteams_bot.stores.accounts import account_of
+from vkteams_bot.stores.conditions import report_of
 from vkteams_bot.worker.delivery import bot_of
 from vkteams_bot.worker.duty import duty_of
 
@@ -129,7 +131,8 @@ class BotAccountAdmin(RecordAdmin[BotAccount], ActionsAdmin[BotAccount]):
     row_actions = (MOVE, DROP)
     list_display = ("bot", "polling", "polled", "health", "attention", "waiting")
     fieldsets = (
-        (None, {"fields": ["polling", "polled", "delivery", "health", "error", "attention", "waiting"]}),
+        (None, {"fields": ["polling", "polled", "told", "busy", "delivery", "health", "error"]}),
+        (_("Rows"), {"fields": ["attention", "waiting", "oldest"]}),
         (_("Identity"), {"fields": ["alias", "user_id", "nick", "name"]}),
         (_("Polling"), {"fields": ["last_event_id", "lease_owner", "lease_until"]}),
     )
@@ -157,6 +160,32 @@ class BotAccountAdmin(RecordAdmin[BotAccount], ActionsAdmin[BotAccount]):
     def polled(self, account: BotAccount) -> str | SafeString:
         return ago(account.polled_at)
 
+    @admin.display(description=_("what keeps it from answering"))
+    def told(self, account: BotAccount) -> str | SafeString:
+        """What the process that polls says of itself."""
+        conditions = report_of(account).conditions
+        if not conditions:
+            return badge(gettext("nothing"), "good") if account.is_polled else EMPTY
+        lines = ((badge(condition.key, "bad"), str(condition), ago(condition.since)) for condition in conditions)
+        return format_html_join("", "<p>{} {} {}</p>", lines)
+
+    @admin.display(description=_("handlers that run for long"))
+    def busy(self, account: BotAccount) -> str | SafeString:
+        lines = (
+            (
+                reverse(f"{self.admin_site.name}:vkteams_bot_update_change", args=[item.update]),
+                item.handler,
+                item.chat_id,
+                ago(item.since),
+            )
+            for item in report_of(account).busy
+        )
+        return format_html_join("", '<p><a href="{}">{}</a> {} {}</p>', lines) or EMPTY
+
+    @admin.display(description=_("oldest waiting update"))
+    def oldest(self, account: BotAccount) -> str | SafeString:
+        return ago(inbox.backlog(account.pk)[1])
+
     @admin.display(description=_("delivery"))
     def delivery(self, account: BotAccount) -> SafeString:
         duty = duty_of(account, timezone.now())
@@ -166,6 +195,9 @@ class BotAccountAdmin(RecordAdmin[BotAccount], ActionsAdmin[BotAccount]):
 
     @admin.display(description=_("errors"))
     def health(self, account: BotAccount) -> str | SafeString:
+        conditions = report_of(account).conditions
+        if conditions:
+            return badge(conditions[0].key, "bad", str(conditions[0]))
         if account.last_error_at is None:
             return badge(gettext("none yet"), "good")
         failing = account.is_failing

@@ -40,6 +40,7 @@ class Examination:
             Check("database", project.database),
             Check("migrations", project.migrations, ("database",)),
             Check("updates", lambda: self._server.updates(), ("token", "migrations")),
+            Check("polling", lambda: project.polling(self.alias), ("settings", "migrations")),
             Check("delivery", lambda: project.delivery(self.alias), ("settings", "migrations")),
             Check("handlers", project.handlers),
             Check("checks", project.system_checks, ("database", "handlers")),

@@ -16,6 +16,8 @@ from vkteams_bot.api.redaction import redact
 from vkteams_bot.discovery import build_dispatcher, discover_routers
 from vkteams_bot.doctor.findings import Finding, fail, ok, skipped, warn
 from vkteams_bot.models import BotAccount
+from vkteams_bot.stores import inbox
+from vkteams_bot.stores.conditions import report_of
 from vkteams_bot.worker.duty import duty_of
 
 logger = logging.getLogger("vkteams_bot.doctor")
@@ -44,6 +46,29 @@ def migrations() -> Finding:
     if missing:
         return fail(_("not applied: %(names)s") % {"names": ", ".join(missing)}, _("Run manage.py migrate."))
     return ok(_("all are applied"))
+
+
+def polling(alias: str) -> Finding:
+    """Whether a process polls for this bot, and what it says of itself; how long updates have been waiting."""
+    account = BotAccount.objects.filter(alias=alias).order_by("-polled_at", "-pk").first()
+    if account is None:
+        return skipped(_("the bot has not run yet"))
+    count, oldest = inbox.backlog(account.pk)
+    waiting = ""
+    if oldest is not None:
+        waiting = _("%(count)d updates wait, the oldest for %(seconds)d s") % {
+            "count": count,
+            "seconds": (timezone.now() - oldest).total_seconds(),
+        }
+    if not account.is_polled:
+        if waiting:
+            return warn(_("no process polls; %(waiting)s") % {"waiting": waiting}, _("Start runbot."))
+        return ok(_("no process polls, and nothing waits"))
+    report = report_of(account)
+    if not report.conditions:
+        return ok("; ".join(filter(None, [_("polled by %(owner)s") % {"owner": account.lease_owner}, waiting])))
+    told = [f"{condition.key}: {condition}" for condition in report.conditions]
+    return warn("; ".join(filter(None, [*told, waiting])), _("docs/conditions.md says what each means and what helps."))
 
 
 def delivery(alias: str) -> Finding:

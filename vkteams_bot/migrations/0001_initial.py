@@ -43,6 +43,7 @@ class Migration(migrations.Migration):
                 ('polled_at', models.DateTimeField(blank=True, null=True, verbose_name='last poll')),
                 ('last_error', models.TextField(blank=True, verbose_name='last error')),
                 ('last_error_at', models.DateTimeField(blank=True, null=True, verbose_name='last error at')),
+                ('report', models.JSONField(blank=True, default=dict, help_text='What the process that polls told of itself last.', verbose_name='report')),
             ],
             options={
                 'verbose_name': 'bot',

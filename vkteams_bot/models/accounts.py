@@ -30,6 +30,9 @@ class BotAccount(models.Model):
     polled_at = models.DateTimeField(_("last poll"), null=True, blank=True)
     last_error = models.TextField(_("last error"), blank=True)
     last_error_at = models.DateTimeField(_("last error at"), null=True, blank=True)
+    report = models.JSONField(
+        _("report"), default=dict, blank=True, help_text=_("What the process that polls told of itself last.")
+    )
 
     objects = BotAccountQuerySet.as_manager()
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from vkteams_bot.api.types import Event, EventType
-from vkteams_bot.exceptions import ConfigurationError
+from vkteams_bot.exceptions import ConfigurationError, HandlerTimeout
 from vkteams_bot.fsm.context import FSMContext
 from vkteams_bot.routing.dispatched import UNHANDLED, CancelHandler, Dispatched, ErrorEvent, Status
 from vkteams_bot.routing.plans import Compiler, Place, Steps, run_steps
@@ -57,7 +57,11 @@ class Dispatcher:
             hook for router in everyone for hook in router.shutdown_hooks
         )
 
-    async def dispatch(self, event: Event, bot: Any, state: FSMContext) -> Dispatched:
+    def new_run(self) -> Run:
+        """For `dispatch`, to see from outside how far it is, and to end it: note `timed_out`, then cancel its task."""
+        return Run(self._providers)
+
+    async def dispatch(self, event: Event, bot: Any, state: FSMContext, run: Run | None = None) -> Dispatched:
         """Route one event. Exceptions of handlers come back in the outcome; cancellation passes through.
 
         When the event fails, `state` is as loaded, but for what the error handler changed.
@@ -66,7 +70,7 @@ class Dispatcher:
         plan = self._plans.get(event.type)
         if payload is None or plan is None:
             return _UNHANDLED
-        run = Run(self._providers)
+        run = run or Run(self._providers)
         data: EventData = {
             "bot": bot,
             "state": state,
@@ -93,9 +97,14 @@ class Dispatcher:
         except CancelHandler:
             return Dispatched(Status.HANDLED, handler=run.handler.name if run.handler is not None else None)
         except asyncio.CancelledError as error:
+            failure: Exception
+            if run.timed_out is not None:
+                _withdraw_cancellation()
+                failure = HandlerTimeout(f"{_name_of(run)} ran for longer than {run.timed_out:g} s and was given up")
+            else:
+                failure = RuntimeError("something that the handler awaited was cancelled")
             if _is_cancelled():
                 raise
-            failure = RuntimeError("something that the handler awaited was cancelled")
             failure.__cause__ = error
             return await self._failed(failure, run, data)
         except Exception as error:  # whatever the project's code raises is its result, which the runtime stores
@@ -135,6 +144,17 @@ class Dispatcher:
             logger.exception("%s failed while it handled %s", name, type(error).__name__)
             data["state"].rollback()
             return ()
+
+
+def _name_of(run: Run) -> str:
+    return run.handler.name if run.handler is not None else "a filter or middleware"
+
+
+def _withdraw_cancellation() -> None:
+    """The cancellation was meant for the handler, and has reached it."""
+    task = asyncio.current_task()
+    if task is not None:
+        task.uncancel()
 
 
 def _is_cancelled() -> bool:

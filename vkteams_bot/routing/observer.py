@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from vkteams_bot.exceptions import ConfigurationError
 from vkteams_bot.routing.filters.base import Filter, as_filter
 from vkteams_bot.routing.filters.errors import ExceptionTypeFilter
+from vkteams_bot.routing.injection import describe
 from vkteams_bot.routing.middleware import MiddlewareList
 
 H = TypeVar("H", bound=Callable[..., Any])
@@ -61,7 +62,9 @@ class Observer:
     def _add(self, handler: H, filters: tuple[Filter, ...], flags: Mapping[str, Any] | None) -> H:
         if not callable(handler) or isinstance(handler, type):
             raise ConfigurationError(f"{handler!r} is not a handler")
-        self.handlers.append(Declaration(handler, filters, MappingProxyType(dict(flags or {}))))
+        declaration = Declaration(handler, filters, MappingProxyType(dict(flags or {})))
+        _check_timeout(declaration)
+        self.handlers.append(declaration)
         return handler
 
     def _as_filter(self, value: Any) -> Filter:
@@ -75,3 +78,12 @@ class ErrorObserver(Observer):
         if isinstance(value, type) and issubclass(value, BaseException):
             return ExceptionTypeFilter(value)
         return as_filter(value)
+
+
+def _check_timeout(declaration: Declaration) -> None:
+    timeout = declaration.flags.get("timeout")
+    if timeout is None or (isinstance(timeout, int | float) and not isinstance(timeout, bool) and timeout > 0):
+        return
+    raise ConfigurationError(
+        f"{describe(declaration.callback)}: the flag `timeout` is {timeout!r}; give seconds, or None for no end"
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Collection, Sequence
-from types import GeneratorType
+from types import EllipsisType, GeneratorType
 from typing import Any, TypeAlias
 
 from asgiref.sync import sync_to_async
@@ -42,7 +42,7 @@ class Place:
 class HandlerStep:
     """A handler with its filters and inner middleware."""
 
-    __slots__ = ("call", "checks", "done", "flags", "name", "place", "provided")
+    __slots__ = ("call", "checks", "done", "flags", "name", "place", "provided", "timeout")
 
     def __init__(self, declaration: Declaration, place: Place, scope: Scope, middleware: Sequence[Middleware]) -> None:
         callback = declaration.callback
@@ -57,6 +57,7 @@ class HandlerStep:
         self.call = compose(middleware, _runner(callback, binding))
         self.provided = binding.provided
         self.flags = declaration.flags
+        self.timeout: float | EllipsisType | None = declaration.flags.get("timeout", ...)
         self.place = place
         self.name = describe(callback)
         # The outcome of a handler that returns nothing is always the same value.

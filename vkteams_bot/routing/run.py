@@ -16,10 +16,21 @@ class Run:
     """`handler` is the step chosen, `place` the router where `error` came up, `ended_in` the one whose middleware
     answered (plans.py).
 
-    `words` is the command line of `words_event`, once parsed.
+    `words` is the command line of `words_event`, once parsed. `timed_out`: the seconds
+    after which the runtime ended it.
     """
 
-    __slots__ = ("_provided", "_providers", "ended_in", "error", "handler", "place", "words", "words_event")
+    __slots__ = (
+        "_provided",
+        "_providers",
+        "ended_in",
+        "error",
+        "handler",
+        "place",
+        "timed_out",
+        "words",
+        "words_event",
+    )
 
     def __init__(self, providers: Mapping[str, Provider], provided: dict[str, Any] | None = None) -> None:
         self._providers = providers
@@ -30,6 +41,7 @@ class Run:
         self.ended_in: Any = None
         self.words: Any = None
         self.words_event: Any = None
+        self.timed_out: float | None = None
 
     def failed(self, error: Exception, place: Any) -> None:
         """Note where an error came up; the first place that reports it is the nearest."""

@@ -253,5 +253,12 @@ class BotStore:
             outbox.claim([result.id for result in results], self.owner, self.claim_seconds)
             outbox.record(results, self.owner, timezone.now())
 
+    def leave(self, finished: Sequence[Finished]) -> None:
+        """Record outcomes and give the lease back, as one: the process ends."""
+        with transaction.atomic():
+            self.lease.fence()
+            inbox.finish(finished, timezone.now())
+            self.lease.release()
+
     def note_error(self, text: str) -> None:
         BotAccount.objects.filter(pk=self.account_id).update(last_error=text, last_error_at=timezone.now())

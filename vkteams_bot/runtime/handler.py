@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import time
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,11 +20,13 @@ from vkteams_bot.api import Bot
 from vkteams_bot.api.methods import AnswerCallbackQuery, Method
 from vkteams_bot.api.redaction import redact
 from vkteams_bot.api.types import CallbackQuery, Event
+from vkteams_bot.backoff import DATABASE
 from vkteams_bot.conf import conf
 from vkteams_bot.exceptions import RoutingError
 from vkteams_bot.fsm import FSMContext, StateRecord
 from vkteams_bot.models import OutgoingCall, Update
 from vkteams_bot.routing import Dispatched, Dispatcher, Status
+from vkteams_bot.routing.run import Run
 from vkteams_bot.runtime.bot_store import Changes, WaitingReply
 from vkteams_bot.runtime.committer import Committer
 from vkteams_bot.runtime.lanes import Lane, QueuedUpdate, Work
@@ -31,7 +34,7 @@ from vkteams_bot.runtime.replies import ReplyDelivery
 from vkteams_bot.runtime.slots import Slots
 from vkteams_bot.stores.inbox import CRASHES_ALLOWED, Finished
 from vkteams_bot.stores.lease import LeaseLost
-from vkteams_bot.stores.outages import is_outage
+from vkteams_bot.stores.outages import is_connection_refused, is_outage
 from vkteams_bot.stores.outbox import ClaimedCall, NewCall
 from vkteams_bot.stores.payloads import stored
 from vkteams_bot.stores.threads import HandlerThreads
@@ -59,6 +62,37 @@ class Handled:
     """The first reply has its turn and is stored as being sent; the others are claimed as their turns come."""
 
 
+@dataclass(slots=True, eq=False)
+class Running:
+    """A handler that runs: for which update, since when by time.monotonic(), and how far it is."""
+
+    update: QueuedUpdate
+    chat_id: str
+    run: Run
+    since: float
+
+    @property
+    def name(self) -> str:
+        """The handler, or what comes before one is found."""
+        return self.run.handler.name if self.run.handler is not None else "filters or middleware"
+
+    @property
+    def is_long_by_intent(self) -> bool:
+        """Its author has said how long it may take."""
+        return self.run.handler is not None and self.run.handler.timeout is not ...
+
+    def is_late(self, now: float) -> bool:
+        """It has been running for longer than its flag `timeout`, or HANDLER_TIMEOUT, allows."""
+        limit = self.limit
+        return limit is not None and self.run.timed_out is None and now - self.since > limit
+
+    @property
+    def limit(self) -> float | None:
+        """Seconds; None: no end."""
+        own = self.run.handler.timeout if self.run.handler is not None else ...
+        return conf.handler_timeout if own is ... else own
+
+
 class UpdateHandler:
     """What a lane does with its work."""
 
@@ -70,7 +104,16 @@ class UpdateHandler:
         self._committer = committer
         self._delivery = delivery
         self._threads = threads
-        self._slots = Slots(conf.concurrency)
+        self.slots = Slots(conf.concurrency)
+        self.running: dict[asyncio.Task[Any], Running] = {}
+        """Handlers that run now, by the task of their conversation."""
+        self.refused: dict[int, str] = {}
+        """Updates whose handlers get no connection to the database, and what it says."""
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """Do not wait for connections any more: what did not get one runs at the next start."""
+        self._stopping.set()
 
     async def __call__(self, lane: Lane, work: Work) -> None:
         """Raises LeaseLost when another process has taken over: then nothing of this was kept."""
@@ -123,14 +166,22 @@ class UpdateHandler:
             raise
 
     async def _route(self, update: QueuedUpdate, context: FSMContext) -> Dispatched:
-        """Run the handler; again when it failed because the database went away, which is no fault of its own."""
-        interruptions = 0
+        """Run the handler; again when it failed because the database went away, which is no fault of its own.
+
+        While no connection can be had it has not begun its work there: that is waited for, and does not count.
+        """
+        interruptions = refusals = 0
         while True:
-            async with self._slots:
+            async with self.slots:
                 with self._threads.assigned():
-                    result = await self._dispatcher.dispatch(update.event, self._bot, context)
+                    result = await self._run_handler(update, context)
             if result.error is None or not is_outage(result.error):
                 return result
+            if is_connection_refused(result.error):
+                refusals += 1
+                context.rollback()
+                await self._wait_for_connection(update, result.error, refusals)
+                continue
             interruptions += 1
             if interruptions >= CRASHES_ALLOWED:
                 return result
@@ -138,6 +189,30 @@ class UpdateHandler:
             context.rollback()
             self._threads.distrust()
             await self._committer.commit(Changes(started=[update.id]))  # returns when the database is back
+
+    async def _run_handler(self, update: QueuedUpdate, context: FSMContext) -> Dispatched:
+        run = self._dispatcher.new_run()
+        task = asyncio.current_task()
+        assert task is not None
+        self.running[task] = Running(update, context.key.chat_id, run, time.monotonic())
+        try:
+            return await self._dispatcher.dispatch(update.event, self._bot, context, run)
+        finally:
+            del self.running[task]
+            if run.timed_out is not None and task.cancelling():
+                task.uncancel()  # the handler has swallowed it
+
+    async def _wait_for_connection(self, update: QueuedUpdate, error: BaseException, refusals: int) -> None:
+        """Raises CancelledError when the bot stops meanwhile."""
+        self.refused[update.id] = str(error).strip().partition("\n")[0]
+        try:
+            async with asyncio.timeout(DATABASE.pause(refusals)):
+                await self._stopping.wait()
+            raise asyncio.CancelledError
+        except TimeoutError:
+            return
+        finally:
+            del self.refused[update.id]
 
     def _handled(self, update: QueuedUpdate, result: Dispatched, context: FSMContext, record: StateRecord) -> Handled:
         """Raises whatever makes the state or a reply impossible to store; then nothing was reserved."""

@@ -83,6 +83,10 @@ class Lanes:
         """Nothing waits or runs, in the lanes or behind them."""
         return not (self._updates or self._replies or any(lane.surplus for lane in self._lanes.values()))
 
+    def behind(self) -> list[str]:
+        """Chats of which more updates wait than their lanes take."""
+        return [lane.key.chat_id or lane.key.user_id for lane in self._lanes.values() if lane.surplus]
+
     def update_ids(self) -> set[int]:
         """Ids of all updates that wait or run here."""
         return set().union(*(lane.update_ids() for lane in self._lanes.values()))

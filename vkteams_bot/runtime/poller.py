@@ -20,6 +20,7 @@ from vkteams_bot.fsm import StateKey, StateRecord, Strategy, key_for
 from vkteams_bot.runtime.backlog import Backlog
 from vkteams_bot.runtime.bot_store import BotStore, Ingested
 from vkteams_bot.runtime.lanes import Lanes, QueuedUpdate
+from vkteams_bot.stores.conditions import Conditions
 from vkteams_bot.stores.inbox import Incoming, event_number
 from vkteams_bot.stores.threads import DatabaseThread
 
@@ -55,6 +56,7 @@ class Poller:
         thread: DatabaseThread,
         lanes: Lanes,
         backlog: Backlog,
+        conditions: Conditions,
         *,
         strategy: Strategy,
         high_water: int,
@@ -67,6 +69,7 @@ class Poller:
         self._thread = thread
         self._lanes = lanes
         self._backlog = backlog
+        self._conditions = conditions
         self._strategy = strategy
         self._high_water = high_water
         self._patience = patience
@@ -75,6 +78,11 @@ class Poller:
         self._offset = 0
         self.last_round_trip = time.monotonic()
         """When a poll last came back, with whatever answer: what `watch` looks at."""
+        self._answered_at: float | None = None
+
+    def answered_ago(self) -> float | None:
+        """How many seconds ago a poll was answered; None: none was yet. In any thread."""
+        return None if self._answered_at is None else time.monotonic() - self._answered_at
 
     async def run(self) -> None:
         """For ever. Raises LeaseLost, or InvalidToken."""
@@ -89,9 +97,8 @@ class Poller:
                 failures += 1
                 await self._failed(error, failures)
                 continue
-            if failures:
-                logger.info("polling works again", extra={"bot": self._bot.alias})
-                failures = 0
+            failures = 0
+            self._conditions.end("poll_failed")
             fresh = await self._take_in(events)
             # A poll time of 0 is a wish for short polls: they get the same pauses.
             if fresh or time.monotonic() - started > QUICK_SECONDS:
@@ -133,7 +140,9 @@ class Poller:
 
     async def _poll(self, poll_seconds: int) -> list[Event]:
         try:
-            return await self._bot.execute(GetEvents(self._offset, poll_seconds), retries=0)
+            events = await self._bot.execute(GetEvents(self._offset, poll_seconds), retries=0)
+            self._answered_at = time.monotonic()
+            return events
         finally:
             self.last_round_trip = time.monotonic()
 
@@ -141,8 +150,8 @@ class Poller:
         if isinstance(error, InvalidToken):
             raise error
         pause = self._backoff.pause(failures)
-        log = logger.warning if failures == 1 or failures % 10 == 0 else logger.debug
-        log("poll %d failed, next in %.1f s: %s", failures, pause, error, extra={"bot": self._bot.alias})
+        logger.debug("poll %d failed, next in %.1f s: %s", failures, pause, error, extra={"bot": self._bot.alias})
+        self._conditions.begin("poll_failed", error=str(error))
         if failures == 1:
             await self._note(str(error))
         await asyncio.sleep(pause)
@@ -197,11 +206,14 @@ class Poller:
                 return await self._store_one_by_one(incoming, wanted, error)
             except OperationalError as error:  # no outage: a statement timeout of the project's, or a lock that is held
                 failures += 1
-                logger.exception("events could not be stored and are tried again", extra={"bot": self._bot.alias})
+                if failures == 1:
+                    logger.exception("events could not be stored and are tried again", extra={"bot": self._bot.alias})
+                self._conditions.begin("store_failed", error=str(error).strip())
                 await self._note(f"events could not be stored: {error}")
                 await asyncio.sleep(self._backoff.pause(failures))
             else:
                 self._offset = offset
+                self._conditions.end("store_failed")
                 return stored
 
     async def _store_one_by_one(

@@ -39,6 +39,10 @@ class ReplyDelivery:
         self._sending: set[UUID] = set()
         self.known: set[UUID] = set()
         """Rows that this process sees to."""
+        self.waiting_turn: set[UUID] = set()
+        """Those that wait for their turn under the rate limit."""
+        self.repeated: dict[UUID, str] = {}
+        """Those that wait to be tried again, and why."""
 
     def stop(self) -> None:
         """Do not repeat; what never left stays in the outbox for the next start."""
@@ -84,10 +88,12 @@ class ReplyDelivery:
                 if result.status != Status.QUEUED:
                     return
                 claimed, due_at = False, result.due_at
+                self.repeated[call_id] = result.error
                 call = replace(flight.call, attempts=result.attempts, retry_until=result.retry_until)
                 flight = replace(flight, call=call)
         finally:
             self.known.discard(call_id)
+            self.repeated.pop(call_id, None)
 
     async def _claim(self, flight: InFlight) -> bool:
         """Wait for a turn, then claim the row; False when it was dropped or we are stopping."""
@@ -110,9 +116,11 @@ class ReplyDelivery:
         """Wait for the next turn, or until we are stopping."""
         turn = asyncio.create_task(wait_turn(self._bot.limiter, flight.method.chat), name="turn")
         stopping = asyncio.create_task(self._stopping.wait(), name="stopping")
+        self.waiting_turn.add(flight.call.id)
         try:
             await asyncio.wait((turn, stopping), return_when=asyncio.FIRST_COMPLETED)
         finally:
+            self.waiting_turn.discard(flight.call.id)
             turn.cancel()
             stopping.cancel()
 

@@ -20,6 +20,7 @@ from vkteams_bot.models import BotAccount
 from vkteams_bot.routing import Dispatcher
 from vkteams_bot.runtime.bot_store import BotStore
 from vkteams_bot.runtime.lease import take_lease
+from vkteams_bot.runtime.loop_watch import LoopWatch
 from vkteams_bot.runtime.session import Session
 from vkteams_bot.stores.accounts import open_account
 from vkteams_bot.stores.lease import LeaseLost, new_owner
@@ -40,6 +41,7 @@ class BotRunner:
         *,
         owner: str,
         stop: asyncio.Event,
+        loop_watch: LoopWatch,
         skip_updates: bool = False,
     ) -> None:
         self._bot = bot
@@ -47,6 +49,7 @@ class BotRunner:
         self._threads = threads
         self._owner = owner
         self._stop = stop
+        self._loop_watch = loop_watch
         self._skip_updates = skip_updates
         self._is_holding = False
         self._extra = {"bot": bot.alias}
@@ -128,7 +131,11 @@ class BotRunner:
                 extra=self._extra,
             )
             skip_updates, self._skip_updates = self._skip_updates, False
-            await session.run(self._stop, skip_updates=skip_updates)
+            self._loop_watch.add(session)
+            try:
+                await session.run(self._stop, skip_updates=skip_updates)
+            finally:
+                self._loop_watch.remove(session)
             await self._release(store)
             logger.info("bot %s stopped", self._bot.alias, extra=self._extra)
         finally:

@@ -9,20 +9,26 @@ from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 from asgiref.sync import sync_to_async
+from django.db import Error, connections
 
 from vkteams_bot.api import Bot
 from vkteams_bot.conf import conf
 from vkteams_bot.fsm import Strategy
+from vkteams_bot.models import Update
 from vkteams_bot.routing import Dispatcher
 from vkteams_bot.runtime.backlog import Backlog
 from vkteams_bot.runtime.bot_store import BotStore
 from vkteams_bot.runtime.committer import CommittedSentLog, Committer
 from vkteams_bot.runtime.due_delivery import DueDelivery
-from vkteams_bot.runtime.handler import UpdateHandler
+from vkteams_bot.runtime.handler import Running, UpdateHandler
 from vkteams_bot.runtime.lanes import Lanes
-from vkteams_bot.runtime.lease import keep_lease
+from vkteams_bot.runtime.lease import LeaseKeeper
 from vkteams_bot.runtime.poller import Poller
 from vkteams_bot.runtime.replies import ReplyDelivery
+from vkteams_bot.runtime.watch import Watch
+from vkteams_bot.stores.conditions import Conditions
+from vkteams_bot.stores.inbox import Finished
+from vkteams_bot.stores.lease import LeaseLost
 from vkteams_bot.stores.threads import DatabaseThread, HandlerThreads
 from vkteams_bot.worker.results import retry_strategy
 
@@ -63,22 +69,45 @@ class Session:
         high_water = conf.concurrency * UPDATES_PER_SLOT
         self.committer = Committer(store, commit_thread)
         self.delivery = ReplyDelivery(bot, self.committer, strategy=retry_strategy(), claim_seconds=store.claim_seconds)
-        handler = UpdateHandler(bot, dispatcher, self.committer, self.delivery, threads)
+        self.conditions = Conditions(bot.alias)
+        self._handler = UpdateHandler(bot, dispatcher, self.committer, self.delivery, threads)
         self.lanes = Lanes(
-            handler,
+            self._handler,
             refill=lambda key, after, limit: self.backlog.refill(key, after, limit),
             on_failure=on_failure or self._fail,
             longest=LONGEST_LANE,
         )
         self.backlog = Backlog(bot, store, thread, self.lanes, self.delivery, strategy=strategy, high_water=high_water)
-        self.poller = Poller(bot, store, thread, self.lanes, self.backlog, strategy=strategy, high_water=high_water)
+        self.poller = Poller(
+            bot, store, thread, self.lanes, self.backlog, self.conditions, strategy=strategy, high_water=high_water
+        )
         self.due_delivery = DueDelivery(store.account_id, bot)
+        self._watch = Watch(self.conditions, self._handler, threads, self.lanes, self.delivery, high_water=high_water)
+        self._keeper = LeaseKeeper(
+            store.lease, thread, bot.alias, report=self.conditions.report, polled_ago=self.poller.answered_ago
+        )
+
+    def running_in(self, task: asyncio.Task[object] | None) -> Running | None:
+        """The handler that this task runs."""
+        return self._handler.running.get(task) if task is not None else None
+
+    def leave(self, blocking: Running | None, reason: str) -> None:
+        """Give the lease back, and give up the update whose handler blocks the loop. In any thread."""
+        finished = []
+        if blocking is not None:
+            finished.append(Finished(blocking.update.id, Update.Status.FAILED, blocking.name, reason))
+        try:
+            self._store.leave(finished)
+        except (Error, LeaseLost) as error:
+            logger.warning("the lease was not released and ends by itself: %s", error, extra=self._extra)
+        finally:
+            connections.close_all()
 
     def _fail(self, error: BaseException) -> None:
         if not self._failure.done():
             self._failure.set_exception(error)
 
-    def _watch(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+    def _start(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """Background work is named and watched: its death ends the session."""
         task = asyncio.create_task(work, name=name)
         task.add_done_callback(self._ended)
@@ -95,13 +124,14 @@ class Session:
     async def run(self, stop: asyncio.Event, *, skip_updates: bool) -> None:
         """Until `stop` is set, then in order. Raises whatever killed a part."""
         self._bot.sent_hook = CommittedSentLog(self.committer, asyncio.get_running_loop())
-        committing = self._watch(self.committer.run(), "committer")
+        committing = self._start(self.committer.run(), "committer")
         try:
-            self._watch(keep_lease(self._store.lease, self._thread), "lease")
-            self._watch(self.delivery.keep_claims(), "claims")
+            self._start(self._keeper.run(), "lease")
+            self._start(self.delivery.keep_claims(), "claims")
+            self._start(self._watch.run(), "watch")
             await run_hooks(self._dispatcher.startup_hooks, self._bot)
             self.due_delivery.start()
-            work = self._watch(self._work(skip_updates), "poller")
+            work = self._start(self._work(skip_updates), "poller")
             stopped = asyncio.create_task(stop.wait(), name="stop")
             try:
                 await asyncio.wait((stopped, self._failure), return_when=asyncio.FIRST_COMPLETED)
@@ -132,13 +162,14 @@ class Session:
             skipped = await self._thread.run(self._store.skip_pending)
             skipped += await self.poller.skip_backlog()
             logger.info("%d updates skipped", skipped, extra=self._extra)
-        self._watch(self.backlog.run(), "backlog")
-        self._watch(self.poller.watch(), "watchdog")
+        self._start(self.backlog.run(), "backlog")
+        self._start(self.poller.watch(), "watchdog")
         await self.poller.run()
 
     async def _wind_down(self, work: asyncio.Task[None]) -> None:
         """Stop polling, let running handlers finish within STOP_TIMEOUT; the rest is in the database."""
         self.delivery.stop()
+        self._handler.stop()
         work.cancel()
         self._is_wound_down = True
         late, _ = await asyncio.gather(self.lanes.stop(conf.stop_timeout), self.due_delivery.stop(conf.stop_timeout))

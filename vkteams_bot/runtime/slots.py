@@ -11,8 +11,14 @@ class Slots:
     """A fair semaphore whose free case costs next to nothing: it is taken once per update."""
 
     def __init__(self, count: int) -> None:
+        self.count = count
         self._free = count
         self._waiting: deque[asyncio.Future[None]] = deque()
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for a slot."""
+        return len(self._waiting)
 
     async def __aenter__(self) -> None:
         if self._free:

@@ -6,8 +6,10 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
+from vkteams_bot.conf import conf
 from vkteams_bot.discovery import build_dispatcher
 from vkteams_bot.registry import bots
+from vkteams_bot.runtime.loop_watch import LoopWatch
 from vkteams_bot.runtime.runner import BotRunner
 from vkteams_bot.stores.lease import new_owner
 from vkteams_bot.stores.threads import HandlerThreads
@@ -37,7 +39,15 @@ async def supervise(
 
     async def run(alias: str) -> None:
         nonlocal hanging
-        runner = BotRunner(bots[alias], dispatcher, threads, owner=owner, stop=stop, skip_updates=skip_updates)
+        runner = BotRunner(
+            bots[alias],
+            dispatcher,
+            threads,
+            owner=owner,
+            stop=stop,
+            loop_watch=loop_watch,
+            skip_updates=skip_updates,
+        )
         try:
             await runner.run()
         except Exception as error:
@@ -48,7 +58,8 @@ async def supervise(
             hanging += runner.hanging
 
     try:
-        await asyncio.gather(*(run(alias) for alias in aliases))
+        with LoopWatch(end_seconds=conf.block_timeout) as loop_watch:
+            await asyncio.gather(*(run(alias) for alias in aliases))
     finally:
         hanging += threads.close()
         await asyncio.to_thread(sender.close)

@@ -29,6 +29,7 @@ from vkteams_bot.models.updates import UpdateQuerySet
 from vkteams_bot.stores import sql
 
 CRASHES_ALLOWED = 3
+MOST_COUNTED = 10_000
 GAVE_UP = "The process died three times while this update was running. Retry it when the cause is found."
 
 
@@ -181,6 +182,13 @@ def pending_of(account_id: int, key: StateKey, after: int, until: int, limit: in
     )
     page = rows.order_by("pk").values_list("pk", "payload", "attempts")[:limit]
     return [StoredUpdate(update_id, payload, attempts > 0) for update_id, payload, attempts in page]
+
+
+def backlog(account_id: int) -> tuple[int, datetime | None]:
+    """How many updates wait, counted up to MOST_COUNTED, and since when the oldest does."""
+    rows = Update.objects.filter(account_id=account_id, status=Update.Status.PENDING)
+    oldest = rows.order_by("pk").values_list("created_at", flat=True).first()
+    return (rows[:MOST_COUNTED].count(), oldest) if oldest is not None else (0, None)
 
 
 def retried(account_id: int) -> UpdateQuerySet:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
 from django.db import connection, transaction
@@ -52,9 +54,19 @@ class Lease:
             account.save(update_fields=["lease_owner", "lease_until"])
         return True
 
-    def renew(self) -> None:
-        """Raises LeaseLost when another process holds it. An expired lease that nobody took is ours again."""
-        self._hold(f"UPDATE {{account}} SET lease_until = {sql.later(self.seconds)} WHERE {_MINE} RETURNING 1")
+    def renew(self, report: Mapping[str, Any] | None = None, polled_ago: float | None = None) -> None:
+        """Raises LeaseLost when another process holds it. An expired lease that nobody took is ours again.
+
+        `report` is stored with it; so is the moment of the last poll, so many seconds ago.
+        """
+        changes = [f"lease_until = {sql.later(self.seconds)}"]
+        values = []
+        if report is not None:
+            changes.append("report = %s")
+            values.append(sql.json_parameter(report))
+        if polled_ago is not None:
+            changes.append(f"polled_at = {sql.later(-polled_ago)}")
+        self._hold(f"UPDATE {{account}} SET {', '.join(changes)} WHERE {_MINE} RETURNING 1", *values)
 
     def release(self) -> None:
         BotAccount.objects.filter(pk=self.account_id, lease_owner=self.owner).update(lease_owner="", lease_until=None)

@@ -7,13 +7,15 @@ the failure of whoever asked.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 import sqlite3
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
-from django.db import DatabaseError, Error, InterfaceError, OperationalError, connections
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, Error, InterfaceError, OperationalError, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from vkteams_bot.backoff import DATABASE, Backoff
 
@@ -81,6 +83,19 @@ def is_outage(error: BaseException) -> bool:
     # The client's own: no connection could be made, or it broke, or the pool has none.
     module = type(cause).__module__.partition(".")[0]
     return isinstance(error, OperationalError) and module in ("psycopg", "psycopg2", "psycopg_pool")
+
+
+_CONNECT = inspect.unwrap(BaseDatabaseWrapper.connect).__code__
+
+
+def is_connection_refused(error: BaseException, alias: str = DEFAULT_DB_ALIAS) -> bool:
+    """No connection to this database could be had at all: whatever was to be done there has not begun."""
+    trace = error.__traceback__ if is_outage(error) else None
+    while trace is not None:
+        if trace.tb_frame.f_code is _CONNECT and trace.tb_frame.f_locals["self"].alias == alias:
+            return True
+        trace = trace.tb_next
+    return False
 
 
 class OutageWait:

@@ -25,6 +25,7 @@ T = TypeVar("T")
 logger = logging.getLogger("vkteams_bot.runtime")
 
 HANDLER_THREADS = 32
+MOST_REPLACED = 32
 CLOSE_SECONDS = 1.0
 
 
@@ -93,11 +94,16 @@ class _Job:
 
 
 class _HandlerExecutor(Executor):
-    """Where asgiref sends the synchronous work of one handler. `kept`: its thread while a transaction is open."""
+    """Where asgiref sends the synchronous work of one handler. `kept`: its thread while a transaction is open.
+
+    `running`: the threads that do its work now. `left`: the handler has ended, whatever they still do.
+    """
 
     def __init__(self, threads: HandlerThreads) -> None:
         self._threads = threads
         self.kept: ThreadPoolExecutor | None = None
+        self.running: set[ThreadPoolExecutor] = set()
+        self.left = False
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         future: Future[T] = Future()
@@ -110,11 +116,16 @@ class HandlerThreads:
 
     asgiref runs all of them in one thread of the process by default. Here work goes to whichever thread is free, so
     that a slow handler delays no other; one that leaves a transaction open has its thread to itself until it ends.
+    A thread whose handler was given up while it worked is replaced, as long as there are at most `most_replaced` such.
     """
 
-    def __init__(self, count: int = HANDLER_THREADS) -> None:
-        self._threads = [ThreadPoolExecutor(1, thread_name_prefix=f"handlers-{number}") for number in range(count)]
-        self._idle = list(self._threads)
+    def __init__(self, count: int = HANDLER_THREADS, *, most_replaced: int = MOST_REPLACED) -> None:
+        self.count = count
+        self._most_replaced = most_replaced
+        self._made = 0
+        self._threads: set[ThreadPoolExecutor] = set()
+        self._idle = [self._new_thread() for _ in range(count)]
+        self._replaced: set[ThreadPoolExecutor] = set()
         self._waiting: deque[_Job] = deque()
         self._lock = threading.Lock()
         self._map: weakref.WeakKeyDictionary[Any, Any] = SyncToAsync.context_to_thread_executor
@@ -132,8 +143,37 @@ class HandlerThreads:
         finally:
             SyncToAsync.thread_sensitive_context.reset(token)
             self._map.pop(context, None)
-            if executor.kept is not None:
-                self.submit(_Job(executor, connections.close_all, Future()))
+            if executor.kept is not None or executor.running:
+                self._leave(executor)
+
+    @property
+    def waiting(self) -> int:
+        """How much work waits for a free thread."""
+        return len(self._waiting)
+
+    def _new_thread(self) -> ThreadPoolExecutor:
+        thread = ThreadPoolExecutor(1, thread_name_prefix=f"handlers-{self._made}")
+        self._made += 1
+        self._threads.add(thread)
+        return thread
+
+    def _leave(self, executor: _HandlerExecutor) -> None:
+        with self._lock:
+            executor.left = True
+            kept = executor.kept is not None
+            for thread in executor.running:
+                if len(self._replaced) < self._most_replaced:
+                    self._replaced.add(thread)
+                    self._take_up(self._new_thread())
+        if kept:
+            self.submit(_Job(executor, _discard_connections, Future()))
+
+    def _take_up(self, thread: ThreadPoolExecutor) -> None:
+        """A thread is free. Called with the lock held."""
+        if self._waiting:
+            thread.submit(self._run, self._waiting.popleft(), thread)
+        else:
+            self._idle.append(thread)
 
     def distrust(self) -> None:
         """The database was away: every thread makes new connections before its next work."""
@@ -151,8 +191,9 @@ class HandlerThreads:
         """Close all connections; how many threads are still busy after CLOSE_SECONDS. Those cannot be stopped."""
         with self._lock:
             self._waiting.clear()
-        last = [thread.submit(connections.close_all) for thread in self._threads]
-        for thread in self._threads:
+            threads = list(self._threads)
+            last = [thread.submit(connections.close_all) for thread in threads]
+        for thread in threads:
             thread.shutdown(wait=False)
         return len(wait(last, CLOSE_SECONDS).not_done)
 
@@ -161,13 +202,22 @@ class HandlerThreads:
         failure: BaseException | None = None
         wanted = job.future.set_running_or_notify_cancel()
         if wanted:
+            with self._lock:
+                job.handler.running.add(thread)
             try:
                 self._clean()
                 result = job.work()
             except BaseException as error:
                 failure = error
         # Before the result is known: the handler's next work must find its thread.
-        job.handler.kept = thread if _in_transaction() else None
+        with self._lock:
+            job.handler.running.discard(thread)
+            left = job.handler.left
+            if not left:
+                job.handler.kept = thread if _in_transaction() else None
+        if left:  # given up while this ran: what it left open is nobody's
+            job.handler.kept = None
+            _discard_connections()
         if failure is not None:
             job.future.set_exception(failure)
         elif wanted:
@@ -175,16 +225,26 @@ class HandlerThreads:
         with self._lock:
             if job.handler.kept is thread:
                 return
-            if self._waiting:
-                thread.submit(self._run, self._waiting.popleft(), thread)
+            if thread in self._replaced:
+                self._replaced.discard(thread)
+                self._threads.discard(thread)
+                thread.shutdown(wait=False)
             else:
-                self._idle.append(thread)
+                self._take_up(thread)
 
     def _clean(self) -> None:
         if getattr(self._seen, "outages", 0) != self._outages and not _in_transaction():
             self._seen.outages = self._outages
             connections.close_all()
         drop_broken_connections()
+
+
+def _discard_connections() -> None:
+    """In their thread: close them, also within a transaction that nobody will end."""
+    for connection in connections.all(initialized_only=True):
+        connection.close()
+        if connection.in_atomic_block:
+            del connections[connection.alias]
 
 
 def _in_transaction() -> bool:

@@ -14,6 +14,7 @@ from vkteams_bot.api.types import Event
 from vkteams_bot.fsm import FSMContext
 from vkteams_bot.models import OutgoingCall, Update
 from vkteams_bot.routing import Dispatched, Dispatcher, Status
+from vkteams_bot.routing.run import Run
 from vkteams_bot.runtime.bot_store import BotStore, Changes
 from vkteams_bot.runtime.committer import CommittedSentLog
 from vkteams_bot.stores.inbox import Finished
@@ -33,9 +34,9 @@ class ObservedDispatcher(Dispatcher):
         super().__init__(*args, **kwargs)
         self.errors: dict[str | None, BaseException] = {}
 
-    async def dispatch(self, event: Event, bot: Any, state: FSMContext) -> Dispatched:
+    async def dispatch(self, event: Event, bot: Any, state: FSMContext, run: Run | None = None) -> Dispatched:
         try:
-            result = await super().dispatch(event, bot, state)
+            result = await super().dispatch(event, bot, state, run)
         except (asyncio.CancelledError, GeneratorExit):
             raise
         except BaseException as error:  # sys.exit() would end the loop, and the test would wait for it for ever
