@@ -8,6 +8,7 @@ behind it; once nothing does, the poller puts updates into the lanes itself (`ca
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
@@ -38,7 +39,7 @@ class Backlog:
 
     `high_water`: no page is read while more work than that is in the lanes. `alone_seconds`: an update that was running
     in crashes runs alone for so long; then the others go on beside it. `look_seconds`: how often it looks for what an
-    operator asked for.
+    operator asked for. `alone`: shared by the bots of a process, of which one at a time runs an update alone.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Backlog:
         alone_seconds: float = 30.0,
         look_seconds: float = 1.0,
         backoff: Backoff = SERVER,
+        alone: asyncio.Lock | None = None,
     ) -> None:
         self._bot = bot
         self._store = store
@@ -66,6 +68,7 @@ class Backlog:
         self._page = page
         self._alone_seconds = alone_seconds
         self._look_seconds = look_seconds
+        self._alone = alone or asyncio.Lock()
         self._backoff = backoff
         self._after = 0
         """All updates up to this id were offered to the lanes, but for what an operator asked for since."""
@@ -112,7 +115,9 @@ class Backlog:
             )
         if recovered.failed:
             logger.error(
-                "%d updates were running in three crashes and are marked failed", recovered.failed, extra=self._extra
+                "%d updates killed the process twice while they ran alone and are marked failed",
+                recovered.failed,
+                extra=self._extra,
             )
         replies, after = 0, None
         while page := await self._repeated(partial(self._queue_replies, after)):
@@ -122,24 +127,51 @@ class Backlog:
         await self._run_crashing()
 
     async def _run_crashing(self) -> None:
-        """One of these may kill the process: each runs alone, so that the next start knows which did."""
+        """One of these may kill the process: each runs alone, so that the next start knows which did.
+
+        Polling goes on and only stores; what operators ask for waits as well. A conversation in which a reply still
+        waits for its turn has its suspect run later, beside the others, so that the order stays.
+        """
         crashing = await self._repeated(partial(self._thread.run_with_retry, self._store.crashing))
-        if crashing:
-            logger.warning(
-                "%d updates were running in three crashes; each runs alone now", len(crashing), extra=self._extra
-            )
+        if not crashing:
+            return
+        logger.warning(
+            "%d updates were running in three crashes; each runs alone now", len(crashing), extra=self._extra
+        )
+        with contextlib.suppress(TimeoutError):  # replies that wait: they are before the updates of their conversations
+            async with asyncio.timeout(self._alone_seconds):
+                await self._lanes.wait_idle()
+        left_out: set[StateKey] = set()
         for update in crashing:
-            await self._repeated(partial(self.requeue, [update]))
-            try:
-                async with asyncio.timeout(self._alone_seconds):
-                    await self._lanes.wait_for(update.id)
-            except TimeoutError:
-                logger.warning(
-                    "update %d still runs after %.0f s alone; the others go on beside it",
-                    update.id,
-                    self._alone_seconds,
-                    extra=self._extra | {"update": update.id},
-                )
+            decoded = await self._repeated(partial(self._decode, [update]))
+            keys = {key for key, _ in decoded}
+            left_out |= {key for key in keys if self._lanes.is_busy(key)}
+            if not keys - left_out:
+                continue
+            async with self._alone:
+                if await self._run_alone(update.id, decoded):
+                    return
+
+    async def _run_alone(self, update_id: int, decoded: Sequence[tuple[StateKey, QueuedUpdate]]) -> bool:
+        """Whether it still runs when its time is over; then all others go on beside it."""
+        await self._repeated(partial(self._thread.run_with_retry, partial(self._store.start_alone, update_id)))
+        await self._repeated(partial(self._queue, decoded))
+        try:
+            async with asyncio.timeout(self._alone_seconds):
+                await self._lanes.wait_for(update_id)
+            is_late = False
+        except TimeoutError:
+            is_late = True
+        # An update whose outcome could not be written has left its lane unfinished, and is not alone any more either.
+        is_open = await self._repeated(partial(self._thread.run_with_retry, partial(self._store.end_alone, update_id)))
+        if is_late and is_open:
+            logger.warning(
+                "update %d still runs after %.0f s alone; the others go on beside it",
+                update_id,
+                self._alone_seconds,
+                extra=self._extra | {"update": update_id},
+            )
+        return is_late and is_open
 
     async def _feed_for_ever(self) -> None:
         while True:
@@ -225,7 +257,9 @@ class Backlog:
 
     async def requeue(self, page: Sequence[StoredUpdate]) -> None:
         """Put stored updates into the lanes, with the states of their conversations."""
-        decoded = await self._decode(page)
+        await self._queue(await self._decode(page))
+
+    async def _queue(self, decoded: Sequence[tuple[StateKey, QueuedUpdate]]) -> None:
         with self._lanes.held({key for key, _ in decoded}) as wanted:
             states: dict[StateKey, Any] = {}
             if wanted:

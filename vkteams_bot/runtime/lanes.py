@@ -83,6 +83,10 @@ class Lanes:
         """Nothing waits or runs, in the lanes or behind them."""
         return not (self._updates or self._replies or any(lane.surplus for lane in self._lanes.values()))
 
+    def is_busy(self, key: StateKey) -> bool:
+        """Something of this conversation waits or runs here."""
+        return key in self._lanes and self._lanes[key].running
+
     def update_ids(self) -> set[int]:
         """Ids of all updates that wait or run here."""
         return set().union(*(lane.update_ids() for lane in self._lanes.values()))

@@ -37,7 +37,7 @@ class Session:
     """The parts of a bot that holds its lease.
 
     `thread` is for ingest, `commit_thread` for commits. `on_failure` hears of what ends a conversation's lane, by
-    default that ends the session.
+    default that ends the session. `alone`: see `Backlog`.
     """
 
     def __init__(
@@ -50,6 +50,7 @@ class Session:
         commit_thread: DatabaseThread,
         *,
         on_failure: Callable[[BaseException], None] | None = None,
+        alone: asyncio.Lock | None = None,
     ) -> None:
         self._bot = bot
         self._dispatcher = dispatcher
@@ -70,7 +71,9 @@ class Session:
             on_failure=on_failure or self._fail,
             longest=LONGEST_LANE,
         )
-        self.backlog = Backlog(bot, store, thread, self.lanes, self.delivery, strategy=strategy, high_water=high_water)
+        self.backlog = Backlog(
+            bot, store, thread, self.lanes, self.delivery, strategy=strategy, high_water=high_water, alone=alone
+        )
         self.poller = Poller(bot, store, thread, self.lanes, self.backlog, strategy=strategy, high_water=high_water)
         self.due_delivery = DueDelivery(store.account_id, bot)
 

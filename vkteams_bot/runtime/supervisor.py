@@ -31,13 +31,16 @@ async def supervise(
     """
     dispatcher = build_dispatcher()
     threads = HandlerThreads()
+    alone = asyncio.Lock()
     owner = owner or new_owner()
     failures: list[Exception] = []
     hanging = 0
 
     async def run(alias: str) -> None:
         nonlocal hanging
-        runner = BotRunner(bots[alias], dispatcher, threads, owner=owner, stop=stop, skip_updates=skip_updates)
+        runner = BotRunner(
+            bots[alias], dispatcher, threads, owner=owner, stop=stop, skip_updates=skip_updates, alone=alone
+        )
         try:
             await runner.run()
         except Exception as error:
