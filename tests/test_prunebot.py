@@ -56,7 +56,7 @@ def test_finished_updates_and_calls_go_the_others_stay(old: World) -> None:
     assert prune() == "deleted: 4 updates, 10 calls, 0 messages, 0 conversations"
     since = timezone.now() - timedelta(days=7)
     stay = Update.objects.filter(created_at__lt=since).values_list("status", flat=True)
-    assert set(stay) == {"pending", "running", "retry", "failed"}
+    assert set(stay) == {"pending", "running", "alone", "retry", "failed"}
     calls = OutgoingCall.objects.filter(created_at__lt=since).values_list("status", flat=True)
     assert sorted(calls) == ["failed", "queued", "sending", "unknown"]
     assert Update.objects.filter(created_at__gte=since).count() == len(Update.Status)
@@ -69,6 +69,7 @@ def test_failed_ones_go_when_asked_for(old: World) -> None:
     assert set(Update.objects.filter(created_at__lt=since).values_list("status", flat=True)) == {
         "pending",
         "running",
+        "alone",
         "retry",
     }
 

@@ -14,7 +14,7 @@ CHATS = 500
 RARE = 300
 """So many of the oldest rows are not ordinary."""
 
-STATUSES = ("failed", "invalid", "unhandled", "skipped", "pending", "running", "retry")
+STATUSES = ("failed", "invalid", "unhandled", "skipped", "pending", "running", "alone", "retry")
 CALL_STATUSES = ("failed", "unknown", "queued", "sending", "dropped")
 
 
@@ -77,8 +77,9 @@ def _statements(count: int) -> list[str]:
     answer = f'CAST(\'{{"chatId": "a@b", "text": "an answer"}}\' AS {json})'
     return [
         "INSERT INTO vkteams_bot_update (account_id, event_id, type, chat_id, user_id, payload, status, attempts, "
-        f"handler, error, created_at, done_at) {numbers} SELECT {which_account}, i, 'newMessage', {chat}, {person}, "
-        f"{payload}, {status}, 0, '', CASE WHEN {rare} THEN 'KeyError' ELSE '' END, {moment}, {moment} FROM n",
+        "alone_runs, crashed_in, handler, error, created_at, done_at) "
+        f"{numbers} SELECT {which_account}, i, 'newMessage', {chat}, {person}, "
+        f"{payload}, {status}, 0, 0, '', '', CASE WHEN {rare} THEN 'KeyError' ELSE '' END, {moment}, {moment} FROM n",
         "INSERT INTO vkteams_bot_outgoingcall (id, account_id, update_id, origin, priority, claimed_by, attempts, "
         f"method, chat_id, params, status, error, msg_id, created_at) {numbers} SELECT {uuid}, {which_account}, "
         f"{first_update} + i - 1, 'reply', 0, '', 0, 'messages/sendText', "

@@ -105,6 +105,14 @@ def test_an_update_shows_its_traceback_payload_and_relations(admin_client: Clien
     assert f"{APP}/contact/{world.contact.pk}/change/" in page
 
 
+def test_an_update_shows_its_crashes(admin_client: Client, world: World) -> None:
+    update = world.update(status=Update.Status.ALONE, attempts=4, alone_runs=2, crashed_in="host:17:0a1b2c3d")
+    page = text(admin_client, f"/update/{update.pk}/change/")
+    assert "running alone" in page
+    assert "host:17:0a1b2c3d" in page
+    assert 'name="crashed_in"' not in page
+
+
 def test_the_list_of_updates_shows_the_error_itself(admin_client: Client, world: World) -> None:
     long_error = "Traceback (most recent call last):\n" + "x\n" * 500 + "KeyError: 'i'"
     world.update(status=Update.Status.FAILED, error=long_error)

@@ -179,10 +179,10 @@ async def poll(bodies: list[bytes], database: DatabaseThread, handlers: HandlerT
     handling = UpdateHandler(bot, Dispatcher([router]), committer, delivery, handlers)
     lanes = Lanes(handling, refill=lambda *args: backlog.refill(*args), on_failure=failures.append)
     limits: dict[str, Any] = {"strategy": Strategy.USER_IN_CHAT, "high_water": 1000}
-    backlog = Backlog(bot, found, database, lanes, delivery, **limits)
+    conditions = Conditions("default")
+    backlog = Backlog(bot, found, database, lanes, delivery, conditions, **limits)
     backlog.caught_up = True
     at_once = Backoff(first=0, longest=0)
-    conditions = Conditions("default")
     limits = {"backoff": at_once, "empty_backoff": at_once, **limits}
     poller = Poller(bot, found, database, lanes, backlog, conditions, **limits)
     committing, running = asyncio.create_task(committer.run()), asyncio.create_task(poller.run())

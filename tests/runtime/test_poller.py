@@ -1,8 +1,10 @@
 """The poller and the handling of its updates, over the ORM and a transport that does what it is told."""
 
 import asyncio
+import contextlib
 import json
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -20,14 +22,16 @@ from vkteams_bot.fsm import FSMContext, StateRecord, Strategy
 from vkteams_bot.models import Conversation, OutgoingCall, Update
 from vkteams_bot.routing import Dispatcher
 from vkteams_bot.runtime.backlog import Backlog
-from vkteams_bot.runtime.bot_store import BotStore
+from vkteams_bot.runtime.bot_store import BotStore, Changes, WaitingReply
 from vkteams_bot.runtime.committer import Committer
 from vkteams_bot.runtime.handler import UpdateHandler
 from vkteams_bot.runtime.lanes import Lanes
 from vkteams_bot.runtime.poller import Poller
 from vkteams_bot.runtime.replies import ReplyDelivery
 from vkteams_bot.stores.conditions import Conditions
+from vkteams_bot.stores.outbox import NewCall
 from vkteams_bot.stores.threads import DatabaseThread, HandlerThreads
+from vkteams_bot.stores.uuid7 import uuid7
 
 pytestmark = [pytest.mark.orm, pytest.mark.django_db(transaction=True)]
 
@@ -116,21 +120,21 @@ class Scene:
             handling, refill=lambda *args: self.backlog.refill(*args), on_failure=self.failures.append, longest=longest
         )
         options: dict[str, Any] = {"strategy": Strategy.USER_IN_CHAT, "high_water": high_water}
+        conditions = Conditions("default")
         self.backlog = Backlog(
             bot,
             found,
             thread,
             self.lanes,
             self.delivery,
+            conditions,
             page=7,
             alone_seconds=0.3,
             look_seconds=0.01,
             backoff=Backoff(first=0.01),
             **options,
         )
-        self.poller = Poller(
-            bot, found, thread, self.lanes, self.backlog, Conditions("default"), patience=0.05, **options
-        )
+        self.poller = Poller(bot, found, thread, self.lanes, self.backlog, conditions, patience=0.05, **options)
 
     async def drained(self) -> None:
         await asyncio.wait_for(self.server.drained.wait(), 10)
@@ -350,27 +354,112 @@ def test_a_conversation_that_hangs_stops_neither_polling_nor_the_others(run, mon
     assert Conversation.objects.get(chat_id="slow@example.com").data == {"seen": texts(*range(1, 50))}
 
 
-def test_an_update_that_hangs_alone_after_crashes_holds_up_nobody_for_long(run, monkeypatch):
+async def store_suspects(scene: Scene, people: dict[int, str]) -> None:
+    """Updates that were running in three crashes."""
+    for number, who in people.items():
+        found = scene.poller._incoming(decode_event(raw_message(number, who), None))
+        await scene.thread.run(partial(scene.store.ingest, [found], number, ()))
+    await scene.thread.run(lambda: Update.objects.update(attempts=3))
+
+
+async def statuses(scene: Scene) -> list[str]:
+    rows = Update.objects.order_by("event_id").values_list("status", flat=True)
+    found: list[str] = await scene.thread.run(lambda: list(rows))
+    return found
+
+
+@contextlib.asynccontextmanager
+async def working(scene: Scene) -> AsyncIterator[None]:
+    parts = [asyncio.create_task(part) for part in (scene.backlog.run(), scene.poller.run())]
+    try:
+        async with asyncio.timeout(20):
+            yield
+            await scene.lanes.wait_idle()
+    finally:
+        for part in parts:
+            part.cancel()
+    assert not scene.failures
+
+
+async def until(ready: Callable[[], bool]) -> None:
+    while not ready():  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+
+
+def test_while_a_suspect_runs_alone_nothing_runs_beside_it(run, monkeypatch):
+    """Neither what the poller stores, nor what an operator retries, nor the next suspect."""
+
     async def scenario(scene: Scene) -> None:
         gate = asyncio.Event()
         monkeypatch.setattr(scene.lanes, "_handle", _held(scene.lanes._handle, gate))
-        await scene.thread.run(lambda: scene.store.ingest([scene.poller._incoming(found)], 1, ()))
-        await scene.thread.run(lambda: Update.objects.update(attempts=3))
-        working = [asyncio.create_task(part) for part in (scene.backlog.run(), scene.poller.run())]
-        try:
-            async with asyncio.timeout(10):
-                while "reply to text 2" not in scene.server.texts:  # noqa: ASYNC110
-                    await asyncio.sleep(0.01)
+        scene.backlog._alone_seconds = 15
+        await store_suspects(scene, {1: "a@example.com", 2: "b@example.com", 3: "c@example.com"})
+        await scene.thread.run(lambda: Update.objects.filter(event_id=3).update(status="retry", attempts=0))
+        async with working(scene):
+            await scene.server.drained.wait()
+            await asyncio.sleep(0.2)
+            assert await statuses(scene) == ["alone", "pending", "retry", "pending"]
+            assert scene.server.texts == []
             gate.set()
-            await asyncio.wait_for(scene.lanes.wait_idle(), 10)
-        finally:
-            for part in working:
-                part.cancel()
+            await until(lambda: len(scene.server.texts) == 4)
+        assert scene.server.texts[:2] == [f"reply to {text}" for text in texts(1, 2)]
 
-    (found,) = [decode_event(raw_message(1), None)]
-    run(scenario, [raw_message(2, "quick@example.com")])
+    run(scenario, [raw_message(4, "d@example.com")])
 
     assert set(Update.objects.values_list("status", flat=True)) == {"done"}
+    assert dict(Update.objects.values_list("event_id", "alone_runs")) == {1: 1, 2: 1, 3: 0, 4: 0}
+
+
+def test_an_update_that_hangs_alone_after_crashes_holds_up_nobody_for_long(run, monkeypatch):
+    """And once others run beside it, neither it nor the suspects that have not had their turn stand as alone."""
+
+    async def scenario(scene: Scene) -> None:
+        gate = asyncio.Event()
+        monkeypatch.setattr(scene.lanes, "_handle", _held(scene.lanes._handle, gate))
+        await store_suspects(scene, {1: "a@example.com", 2: "b@example.com"})
+        async with working(scene):
+            await until(lambda: len(scene.server.texts) == 2)
+            assert await statuses(scene) == ["running", "done", "done"]
+            gate.set()
+
+    run(scenario, [raw_message(3, "quick@example.com")])
+
+    assert set(Update.objects.values_list("status", flat=True)) == {"done"}
+    assert dict(Update.objects.values_list("event_id", "alone_runs")) == {1: 1, 2: 0, 3: 0}
+
+
+def test_a_suspect_behind_a_reply_that_waits_is_not_marked_before_it_runs(run, monkeypatch):
+    async def scenario(scene: Scene) -> None:
+        gate = asyncio.Event()
+        handle = scene.lanes._handle
+
+        async def held(lane: Any, work: Any) -> None:
+            if isinstance(work, WaitingReply):
+                await gate.wait()
+            await handle(lane, work)
+
+        monkeypatch.setattr(scene.lanes, "_handle", held)
+        await store_suspects(scene, {1: "a@example.com", 2: "b@example.com", 3: "a@example.com"})
+        update_id = await scene.thread.run(lambda: Update.objects.get(event_id=1).pk)
+        call = NewCall(
+            id=uuid7(),
+            method="messages/sendText",
+            chat_id="a@example.com",
+            params={"chatId": "a@example.com", "text": "from before"},
+            origin=OutgoingCall.Origin.REPLY,
+            update_id=update_id,
+        )
+        await scene.thread.run(lambda: scene.store.commit(Changes(calls=[call])))
+        async with working(scene):
+            await until(lambda: scene.server.texts == ["reply to text 2"])
+            await until(lambda: scene.backlog.caught_up)
+            assert await statuses(scene) == ["pending", "done", "pending"]
+            gate.set()
+
+    run(scenario)
+
+    assert dict(Update.objects.values_list("event_id", "alone_runs")) == {1: 0, 2: 1, 3: 0}
+    assert Conversation.objects.get(chat_id="a@example.com").data == {"seen": texts(1, 3)}
 
 
 def _held(handle: Any, gate: asyncio.Event) -> Any:

@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -6,7 +7,7 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
-from tests.stores.factories import account, event, incoming, key, store
+from tests.stores.factories import OWNER, account, event, incoming, key, store
 from vkteams_bot.api import ParseMode
 from vkteams_bot.api.methods import SendText
 from vkteams_bot.api.outcomes import Kind, Outcome
@@ -238,13 +239,13 @@ class TestFence:
         assert not second.lease.take()
         first.lease.release()
         assert second.lease.take()
-        assert not second.lease.was_abandoned
+        assert not second.lease.abandoned_by
         BotAccount.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
         second.lease.renew()
         assert not first.lease.take(), "an expired lease that nobody took is its owner's again"
         BotAccount.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
         assert first.lease.take()
-        assert first.lease.was_abandoned
+        assert first.lease.abandoned_by == "2"
 
 
 class TestRecovery:
@@ -276,32 +277,128 @@ class TestRecovery:
 
         assert OutgoingCall.objects.get().status == QUEUED
 
-    def test_one_that_ran_alone_in_three_crashes_is_given_up(self):
-        store().ingest(incoming(1, 2), 2, [])
-        first, second = Update.objects.order_by("pk")
-        for crash in (1, 2, 3):
-            again = self.restart(f"crash {crash}")
-            recovered = again.recover()
-            assert recovered.failed == (1 if crash == 3 else 0)
-            again.commit(Changes(started=[first.pk]) if crash < 3 else Changes())
-        first.refresh_from_db()
-        second.refresh_from_db()
-        assert (first.status, first.attempts) == ("failed", 3)
-        assert (second.status, second.attempts) == ("pending", 1)
+    def crash(self, owner: str, *, running: Sequence[int] = (), alone: int | None = None) -> BotStore:
+        """The next start, after a crash in which these were running."""
+        holder = BotStore(account(), BotAccount.objects.get().lease_owner)
+        holder.commit(Changes(started=list(running)))
+        if alone is not None:
+            holder.start_alone(alone)
+        return self.restart(owner)
 
-    def test_those_that_ran_together_run_alone_next(self):
-        store().ingest(incoming(1, 2, 3), 3, [])
-        ids = list(Update.objects.order_by("pk").values_list("pk", flat=True))
-        for crash in (1, 2, 3):
-            again = self.restart(f"crash {crash}")
-            assert again.crashing() == []
+    @staticmethod
+    def stored(*numbers: int) -> list[int]:
+        """Their ids."""
+        store().ingest(incoming(*numbers), max(numbers), [])
+        return list(Update.objects.order_by("pk").values_list("pk", flat=True))
+
+    @staticmethod
+    def counts() -> list[tuple[str, int]]:
+        return list(Update.objects.order_by("pk").values_list("status", "attempts"))
+
+    def test_what_was_running_in_three_crashes_runs_alone_and_is_not_given_up_for_more(self):
+        first, second, third = self.stored(1, 2, 3)
+        for crash in range(1, 7):
+            again = self.crash(f"crash {crash}", running=(first, second) if crash > 1 else ())
             assert again.recover().failed == 0
-            again.commit(Changes(started=ids[:2]) if crash < 3 else Changes())
+            assert [update.id for update in again.crashing()] == ([first, second] if crash > 2 else [])
+            assert not any(update.suspect for update in again.crashing()), "the backlog marks them"
 
-        assert [update.id for update in again.crashing()] == ids[:2]
-        again.commit(Changes(started=ids[:1]))
-        assert self.restart("crash 4").recover().failed == 1
-        assert Update.objects.get(status="failed").pk == ids[0]
+        assert self.counts() == [("pending", 3), ("pending", 3), ("pending", 1)]
+        assert set(Update.objects.values_list("pk", "crashed_in")) == {
+            (first, "crash 2"),
+            (second, "crash 2"),
+            (third, OWNER),
+        }
+
+    def test_only_two_crashes_while_it_ran_alone_convict(self):
+        first, second = self.stored(1, 2)
+        Update.objects.update(attempts=3)
+        assert self.crash("2", alone=first).recover().failed == 0
+        assert self.counts() == [("pending", 4), ("pending", 3)]
+        assert self.crash("3", running=[first, second]).recover().failed == 0
+        assert self.counts() == [("pending", 4), ("pending", 3)]
+
+        assert self.crash("4", alone=first).recover().failed == 1
+
+        assert self.counts() == [("failed", 5), ("pending", 3)]
+        found = Update.objects.get(pk=first)
+        assert "died twice" in found.error
+        assert found.done_at is not None
+
+    def test_one_that_others_run_beside_is_not_alone_any_more(self):
+        (only,) = self.stored(1)
+        Update.objects.update(attempts=4)
+        found = BotStore(account(), OWNER)
+        found.start_alone(only)
+        found.commit(Changes(started=[only]))
+        assert self.counts() == [("alone", 4)], "as when its handler runs again because the database was away"
+        assert found.end_alone(only)
+        assert self.counts() == [("running", 4)]
+
+        assert self.crash("2").recover().failed == 0
+
+        assert self.counts() == [("pending", 4)]
+        found = BotStore(account(), "2")
+        found.start_alone(only)
+        found.commit(Changes(finished=[Finished(only, "done")]))
+        assert not found.end_alone(only), "it has finished"
+
+    def test_those_that_ran_alone_least_often_come_first_and_conversations_keep_their_order(self):
+        found = store()
+        people = ["a", "b", "c", "b", "a"]
+        for number, who in enumerate(people, start=1):
+            found.ingest(incoming(number, who=f"{who}@example.com"), number, [])
+        one, two, three, four, five = Update.objects.order_by("pk").values_list("pk", flat=True)
+        Update.objects.update(attempts=3)
+        for pk, runs in {one: 2, two: 1, five: 1}.items():
+            Update.objects.filter(pk=pk).update(alone_runs=runs)
+
+        assert [update.id for update in found.crashing()] == [three, two, four, one, five]
+
+        found.start_alone(three)
+        found.commit(Changes(put_back=[three]))
+        assert [update.id for update in found.crashing()] == [two, three, four, one, five]
+
+    def test_a_process_that_lives_takes_the_crash_back_that_was_counted_for_it(self):
+        """It was paused, and another took its lease."""
+        fresh, running, capped, alone, convicted = self.stored(1, 2, 3, 4, 5)
+        paused = BotStore(account(), OWNER)
+        Update.objects.filter(pk=running).update(attempts=1, crashed_in="an older one")
+        Update.objects.filter(pk=capped).update(attempts=3, crashed_in="an older one")
+        Update.objects.filter(pk=alone).update(attempts=3)
+        Update.objects.filter(pk=convicted).update(attempts=4)
+        paused.commit(Changes(started=[running, capped]))
+        paused.start_alone(alone)
+        paused.start_alone(convicted)
+        successor = self.restart("2")
+        assert successor.recover().failed == 1
+        assert self.counts() == [("pending", 1), ("pending", 2), ("pending", 3), ("pending", 4), ("failed", 5)]
+        successor.commit(Changes(finished=[Finished(fresh, "failed", "", "of its own")]))
+
+        paused.acquit()
+
+        assert self.counts() == [("failed", 0), ("pending", 1), ("pending", 3), ("pending", 3), ("retry", 4)]
+        assert list(Update.objects.order_by("pk").values_list("crashed_in", "error")) == [
+            ("", "of its own"),
+            ("", ""),
+            ("an older one", ""),
+            ("", ""),
+            ("", ""),
+        ]
+        assert Update.objects.get(pk=convicted).done_at is None
+        [again] = successor.take_retried(10)
+        assert (again.id, again.suspect) == (convicted, True)
+        paused.acquit()
+        assert self.counts()[1] == ("pending", 1), "once"
+
+    def test_what_an_operator_retries_begins_anew(self):
+        (only,) = self.stored(1)
+        Update.objects.update(status="failed", attempts=5, alone_runs=2, crashed_in=OWNER)
+
+        assert inbox.retry(Update.objects.all()) == 1
+        BotStore(account(), OWNER).acquit()
+
+        assert Update.objects.values_list("status", "attempts", "alone_runs").get(pk=only) == ("retry", 0, 0)
 
     def test_an_orderly_stop_is_no_crash(self):
         found = store()
@@ -309,6 +406,9 @@ class TestRecovery:
         started = Update.objects.order_by("pk").first()
         assert started is not None
         found.commit(Changes(started=[started.pk]))
+        found.commit(Changes(put_back=[started.pk]))
+        assert self.counts() == [("pending", 0), ("pending", 0)]
+        found.start_alone(started.pk)
         found.commit(Changes(put_back=[started.pk]))
         assert set(Update.objects.values_list("status", flat=True)) == {"pending"}
 

@@ -68,6 +68,7 @@ ATTENTION = (
 WAITING = (
     Kind(Update, Update.Status.PENDING, _("waiting updates"), "busy"),
     Kind(Update, Update.Status.RUNNING, _("running updates"), "busy"),
+    Kind(Update, Update.Status.ALONE, _("updates running alone"), "busy"),
     Kind(Update, Update.Status.RETRY, _("updates to be retried"), "busy"),
     Kind(OutgoingCall, OutgoingCall.Status.QUEUED, _("waiting calls"), "busy"),
     Kind(OutgoingCall, OutgoingCall.Status.SENDING, _("calls being sent"), "busy"),

@@ -49,6 +49,7 @@ class UpdateStatusFilter(StatusFilter):
         Update.Status.UNHANDLED,
         Update.Status.PENDING,
         Update.Status.RUNNING,
+        Update.Status.ALONE,
         Update.Status.RETRY,
         Update.Status.SKIPPED,
         Update.Status.DONE,

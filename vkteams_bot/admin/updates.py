@@ -41,6 +41,7 @@ from vkteams_bot.stores import inbox
 KINDS = {
     Update.Status.PENDING: "busy",
     Update.Status.RUNNING: "busy",
+    Update.Status.ALONE: "busy",
     Update.Status.RETRY: "busy",
     Update.Status.DONE: "good",
     Update.Status.UNHANDLED: "quiet",
@@ -97,8 +98,9 @@ class UpdateAdmin(RecordAdmin[Update], ActionsAdmin[Update]):
             *(["chat"] if may(["vkteams_bot.view_chat"]) else []),
             *(["contact"] if may(["vkteams_bot.view_contact"]) else []),
         ]
+        crashes = ["attempts", "alone_runs", "crashed_in"]
         return [
-            (None, {"fields": ["status_badge", "came", "took", "handler", "attempts", "traceback"]}),
+            (None, {"fields": ["status_badge", "came", "took", "handler", *crashes, "traceback"]}),
             (_("Event"), {"fields": ["account", "type", "event_id", "chat_id", "user_id", "payload_json"]}),
             (_("Related"), {"fields": related}),
         ]

@@ -183,8 +183,10 @@ class Migration(migrations.Migration):
                 ('chat_id', models.CharField(blank=True, max_length=255, verbose_name='chat id')),
                 ('user_id', models.CharField(blank=True, max_length=255, verbose_name='user id')),
                 ('payload', models.JSONField(help_text='The event as it came.', verbose_name='payload')),
-                ('status', models.CharField(choices=[('pending', 'waiting'), ('running', 'running'), ('retry', 'to be retried'), ('done', 'done'), ('unhandled', 'no handler'), ('failed', 'failed'), ('invalid', 'not understood'), ('skipped', 'skipped')], default='pending', max_length=16, verbose_name='status')),
+                ('status', models.CharField(choices=[('pending', 'waiting'), ('running', 'running'), ('alone', 'running alone'), ('retry', 'to be retried'), ('done', 'done'), ('unhandled', 'no handler'), ('failed', 'failed'), ('invalid', 'not understood'), ('skipped', 'skipped')], default='pending', max_length=16, verbose_name='status')),
                 ('attempts', models.PositiveSmallIntegerField(default=0, help_text='How often the process died while this was (or may have been) running.', verbose_name='interrupted runs')),
+                ('alone_runs', models.PositiveSmallIntegerField(default=0, help_text='How often this ran alone, to find what kills the process.', verbose_name='runs alone')),
+                ('crashed_in', models.CharField(blank=True, help_text='The process that died last while this was running.', max_length=255, verbose_name='last crash in')),
                 ('handler', models.CharField(blank=True, max_length=255, verbose_name='handler')),
                 ('error', models.TextField(blank=True, verbose_name='error')),
                 ('created_at', models.DateTimeField(verbose_name='received')),
@@ -274,6 +276,10 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='update',
+            index=models.Index(condition=models.Q(('status', 'alone')), fields=['status', 'account', 'id'], name='vkteams_bot_update_alone'),
+        ),
+        migrations.AddIndex(
+            model_name='update',
             index=models.Index(condition=models.Q(('status', 'retry')), fields=['status', 'account', 'id'], name='vkteams_bot_update_retry'),
         ),
         migrations.AddIndex(
@@ -291,6 +297,10 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='update',
             index=models.Index(condition=models.Q(('status', 'skipped')), fields=['id'], name='vkteams_bot_update_skipped'),
+        ),
+        migrations.AddIndex(
+            model_name='update',
+            index=models.Index(condition=models.Q(('crashed_in', ''), _negated=True), fields=['crashed_in', 'account'], name='vkteams_bot_update_crashed'),
         ),
         migrations.AddIndex(
             model_name='update',

@@ -38,6 +38,7 @@ class Update(models.Model):
     class Status(models.TextChoices):
         PENDING = "pending", _("waiting")
         RUNNING = "running", _("running")
+        ALONE = "alone", _("running alone")
         RETRY = "retry", _("to be retried")
         DONE = "done", _("done")
         UNHANDLED = "unhandled", _("no handler")
@@ -45,7 +46,7 @@ class Update(models.Model):
         INVALID = "invalid", _("not understood")
         SKIPPED = "skipped", _("skipped")
 
-    UNFINISHED = (Status.PENDING, Status.RUNNING, Status.RETRY)
+    UNFINISHED = (Status.PENDING, Status.RUNNING, Status.ALONE, Status.RETRY)
     FINISHED = (Status.DONE, Status.UNHANDLED, Status.INVALID, Status.SKIPPED)
     RETRYABLE = (Status.FAILED, Status.UNHANDLED, Status.SKIPPED)
 
@@ -62,6 +63,15 @@ class Update(models.Model):
         _("interrupted runs"),
         default=0,
         help_text=_("How often the process died while this was (or may have been) running."),
+    )
+    alone_runs = models.PositiveSmallIntegerField(
+        _("runs alone"), default=0, help_text=_("How often this ran alone, to find what kills the process.")
+    )
+    crashed_in = models.CharField(
+        _("last crash in"),
+        max_length=255,
+        blank=True,
+        help_text=_("The process that died last while this was running."),
     )
     handler = models.CharField(_("handler"), max_length=255, blank=True)
     error = models.TextField(_("error"), blank=True)
@@ -84,11 +94,16 @@ class Update(models.Model):
                     name=f"vkteams_bot_update_{status}",
                     condition=models.Q(status=status),
                 )
-                for status in ("pending", "running", "retry")
+                for status in ("pending", "running", "alone", "retry")
             ),
             *(
                 models.Index(fields=("id",), name=f"vkteams_bot_update_{status}", condition=models.Q(status=status))
                 for status in ("failed", "invalid", "unhandled", "skipped")
+            ),
+            models.Index(
+                fields=("crashed_in", "account"),
+                name="vkteams_bot_update_crashed",
+                condition=~models.Q(crashed_in=""),
             ),
             # For the admin: one bot, one chat, one person. In a private chat the person is the chat.
             models.Index(fields=("account", "id"), name="vkteams_bot_update_account"),

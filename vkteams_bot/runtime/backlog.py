@@ -8,7 +8,9 @@ behind it; once nothing does, the poller puts updates into the lanes itself (`ca
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, TypeVar
@@ -24,6 +26,7 @@ from vkteams_bot.models import Update
 from vkteams_bot.runtime.bot_store import BotStore, Changes, WaitingReply
 from vkteams_bot.runtime.lanes import Lanes, QueuedUpdate
 from vkteams_bot.runtime.replies import ReplyDelivery
+from vkteams_bot.stores.conditions import Conditions
 from vkteams_bot.stores.inbox import Finished, StoredUpdate
 from vkteams_bot.stores.outages import is_outage
 from vkteams_bot.stores.threads import DatabaseThread
@@ -37,8 +40,9 @@ class Backlog:
     """Of one bot that holds its lease.
 
     `high_water`: no page is read while more work than that is in the lanes. `alone_seconds`: an update that was running
-    in crashes runs alone for so long; then the others go on beside it. `look_seconds`: how often it looks for what an
-    operator asked for.
+    in crashes runs alone for so long, and all of them together for `all_alone_seconds`; then the others go on beside it.
+    `look_seconds`: how often it looks for what an operator asked for. `alone`: shared by the bots of a process, of which
+    one at a time runs an update alone.
     """
 
     def __init__(
@@ -48,24 +52,30 @@ class Backlog:
         thread: DatabaseThread,
         lanes: Lanes,
         delivery: ReplyDelivery,
+        conditions: Conditions,
         *,
         strategy: Strategy,
         high_water: int,
         page: int = 200,
         alone_seconds: float = 30.0,
+        all_alone_seconds: float = 60.0,
         look_seconds: float = 1.0,
         backoff: Backoff = SERVER,
+        alone: asyncio.Lock | None = None,
     ) -> None:
         self._bot = bot
         self._store = store
         self._thread = thread
         self._lanes = lanes
         self._delivery = delivery
+        self._conditions = conditions
         self._strategy = strategy
         self._high_water = high_water
         self._page = page
         self._alone_seconds = alone_seconds
+        self._all_alone_seconds = all_alone_seconds
         self._look_seconds = look_seconds
+        self._alone = alone or asyncio.Lock()
         self._backoff = backoff
         self._after = 0
         """All updates up to this id were offered to the lanes, but for what an operator asked for since."""
@@ -112,34 +122,62 @@ class Backlog:
             )
         if recovered.failed:
             logger.error(
-                "%d updates were running in three crashes and are marked failed", recovered.failed, extra=self._extra
+                "%d updates killed the process twice while they ran alone and are marked failed",
+                recovered.failed,
+                extra=self._extra,
             )
         replies, after = 0, None
         while page := await self._repeated(partial(self._queue_replies, after)):
             replies, after = replies + len(page), page[-1].flight.call.id
         if replies:
             logger.info("sending %d replies that were waiting", replies, extra=self._extra)
-        await self._run_crashing()
-
-    async def _run_crashing(self) -> None:
-        """One of these may kill the process: each runs alone, so that the next start knows which did."""
         crashing = await self._repeated(partial(self._thread.run_with_retry, self._store.crashing))
         if crashing:
-            logger.warning(
-                "%d updates were running in three crashes; each runs alone now", len(crashing), extra=self._extra
-            )
+            self._conditions.begin("suspects_alone", count=len(crashing))
+            await self._run_crashing(crashing)
+            self._conditions.end("suspects_alone")
+
+    async def _run_crashing(self, crashing: Sequence[StoredUpdate]) -> None:
+        """One of these may kill the process: each runs alone, so that the next start knows which did.
+
+        Polling goes on and only stores; what operators ask for waits as well. A conversation in which a reply still
+        waits for its turn has its suspect run later, beside the others, so that the order stays.
+        """
+        until = time.monotonic() + self._all_alone_seconds
+        with contextlib.suppress(TimeoutError):  # replies that wait: they are before the updates of their conversations
+            async with asyncio.timeout(self._alone_seconds):
+                await self._lanes.wait_idle()
+        left_out: set[StateKey] = set()
         for update in crashing:
-            await self._repeated(partial(self.requeue, [update]))
-            try:
-                async with asyncio.timeout(self._alone_seconds):
-                    await self._lanes.wait_for(update.id)
-            except TimeoutError:
-                logger.warning(
-                    "update %d still runs after %.0f s alone; the others go on beside it",
-                    update.id,
-                    self._alone_seconds,
-                    extra=self._extra | {"update": update.id},
-                )
+            decoded = await self._repeated(partial(self._decode, [update]))
+            keys = {key for key, _ in decoded}
+            left_out |= {key for key in keys if self._lanes.is_busy(key)}
+            if not keys - left_out:
+                continue
+            async with self._alone:
+                if time.monotonic() >= until or await self._run_alone(update.id, decoded):
+                    return
+
+    async def _run_alone(self, update_id: int, decoded: Sequence[tuple[StateKey, QueuedUpdate]]) -> bool:
+        """Whether it still runs when its time is over; then all others go on beside it."""
+        await self._repeated(partial(self._thread.run_with_retry, partial(self._store.start_alone, update_id)))
+        await self._repeated(partial(self._queue, decoded))
+        try:
+            async with asyncio.timeout(self._alone_seconds):
+                await self._lanes.wait_for(update_id)
+            is_late = False
+        except TimeoutError:
+            is_late = True
+        # An update whose outcome could not be written has left its lane unfinished, and is not alone any more either.
+        is_open = await self._repeated(partial(self._thread.run_with_retry, partial(self._store.end_alone, update_id)))
+        if is_late and is_open:
+            logger.warning(
+                "update %d still runs after %.0f s alone; the others go on beside it",
+                update_id,
+                self._alone_seconds,
+                extra=self._extra | {"update": update_id},
+            )
+        return is_late and is_open
 
     async def _feed_for_ever(self) -> None:
         while True:
@@ -225,7 +263,9 @@ class Backlog:
 
     async def requeue(self, page: Sequence[StoredUpdate]) -> None:
         """Put stored updates into the lanes, with the states of their conversations."""
-        decoded = await self._decode(page)
+        await self._queue(await self._decode(page))
+
+    async def _queue(self, decoded: Sequence[tuple[StateKey, QueuedUpdate]]) -> None:
         with self._lanes.held({key for key, _ in decoded}) as wanted:
             states: dict[StateKey, Any] = {}
             if wanted:

@@ -69,7 +69,7 @@ class Ingested:
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """What a start met: updates given up after three crashes, sends whose outcome nobody knows."""
+    """What a start met: updates given up because they kill the process, sends whose outcome nobody knows."""
 
     failed: int
     unknown: int
@@ -176,14 +176,29 @@ class BotStore:
         with transaction.atomic():
             self.lease.fence()
             return Recovered(
-                failed=inbox.recover(self.account_id, crashed=self.lease.was_abandoned),
+                failed=inbox.recover(self.account_id, crashed=self.lease.abandoned_by),
                 unknown=outbox.recover(
                     resend=strategy.resend_unknown, attempts=strategy.attempts, account_id=self.account_id
                 ).unknown,
             )
 
+    def acquit(self) -> None:
+        """After the lease was lost: take back the crash that its next holder counted, since this process lives."""
+        with transaction.atomic():
+            inbox.acquit(self.account_id, self.owner)
+
     def crashing(self) -> list[StoredUpdate]:
         return inbox.crashing(self.account_id)
+
+    def start_alone(self, update_id: int) -> None:
+        with transaction.atomic():
+            self.lease.fence()
+            inbox.start_alone(update_id)
+
+    def end_alone(self, update_id: int) -> bool:
+        with transaction.atomic():
+            self.lease.fence()
+            return inbox.end_alone(update_id)
 
     def skip_pending(self) -> int:
         with transaction.atomic():

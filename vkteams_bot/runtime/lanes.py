@@ -87,6 +87,10 @@ class Lanes:
         """Chats of which more updates wait than their lanes take."""
         return [lane.key.chat_id or lane.key.user_id for lane in self._lanes.values() if lane.surplus]
 
+    def is_busy(self, key: StateKey) -> bool:
+        """Something of this conversation waits or runs here."""
+        return key in self._lanes and self._lanes[key].running
+
     def update_ids(self) -> set[int]:
         """Ids of all updates that wait or run here."""
         return set().union(*(lane.update_ids() for lane in self._lanes.values()))

@@ -43,6 +43,7 @@ class BotRunner:
         stop: asyncio.Event,
         loop_watch: LoopWatch,
         skip_updates: bool = False,
+        alone: asyncio.Lock | None = None,
     ) -> None:
         self._bot = bot
         self._dispatcher = dispatcher
@@ -51,6 +52,7 @@ class BotRunner:
         self._stop = stop
         self._loop_watch = loop_watch
         self._skip_updates = skip_updates
+        self._alone = alone
         self._is_holding = False
         self._extra = {"bot": bot.alias}
         self._thread, self._commit_thread = database_threads(f"database-{bot.alias}")
@@ -77,6 +79,7 @@ class BotRunner:
                 await self._hold_session(store, info)
             except* LeaseLost:
                 logger.warning("bot %s: another process took over; standing by", self._bot.alias, extra=self._extra)
+                await self._acquit(store)
                 # What this session may still be writing in a thread that hangs is not taken for the next one's.
                 self._owner = new_owner()
             if self._stop.is_set():
@@ -122,7 +125,15 @@ class BotRunner:
         """While the lease is ours. Raises what ended it, nothing when stopped."""
         self._is_holding = True
         try:
-            session = Session(self._bot, self._dispatcher, store, self._threads, self._thread, self._commit_thread)
+            session = Session(
+                self._bot,
+                self._dispatcher,
+                store,
+                self._threads,
+                self._thread,
+                self._commit_thread,
+                alone=self._alone,
+            )
             logger.info(
                 "bot %s (%s) runs at %s",
                 self._bot.alias,
@@ -140,6 +151,18 @@ class BotRunner:
             logger.info("bot %s stopped", self._bot.alias, extra=self._extra)
         finally:
             self._is_holding = False
+
+    async def _acquit(self, store: BotStore) -> None:
+        """A lost lease is no crash, though the process that took over had to count one."""
+        seconds = max(conf.stop_timeout, 1.0) if self._stop.is_set() else None
+        try:
+            async with asyncio.timeout(seconds):
+                await self._thread.run_with_retry(store.acquit)
+        except (
+            Error,
+            TimeoutError,
+        ) as error:  # no outage: a statement timeout of the project's, or a lock that is held
+            logger.warning("a crash that was none stays counted: %s", error or "the database hangs", extra=self._extra)
 
     async def _release(self, store: BotStore) -> None:
         try:

@@ -43,7 +43,7 @@ class Session:
     """The parts of a bot that holds its lease.
 
     `thread` is for ingest, `commit_thread` for commits. `on_failure` hears of what ends a conversation's lane, by
-    default that ends the session.
+    default that ends the session. `alone`: see `Backlog`.
     """
 
     def __init__(
@@ -56,6 +56,7 @@ class Session:
         commit_thread: DatabaseThread,
         *,
         on_failure: Callable[[BaseException], None] | None = None,
+        alone: asyncio.Lock | None = None,
     ) -> None:
         self._bot = bot
         self._dispatcher = dispatcher
@@ -77,7 +78,17 @@ class Session:
             on_failure=on_failure or self._fail,
             longest=LONGEST_LANE,
         )
-        self.backlog = Backlog(bot, store, thread, self.lanes, self.delivery, strategy=strategy, high_water=high_water)
+        self.backlog = Backlog(
+            bot,
+            store,
+            thread,
+            self.lanes,
+            self.delivery,
+            self.conditions,
+            strategy=strategy,
+            high_water=high_water,
+            alone=alone,
+        )
         self.poller = Poller(
             bot, store, thread, self.lanes, self.backlog, self.conditions, strategy=strategy, high_water=high_water
         )

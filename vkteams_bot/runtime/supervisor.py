@@ -33,6 +33,7 @@ async def supervise(
     """
     dispatcher = build_dispatcher()
     threads = HandlerThreads()
+    alone = asyncio.Lock()
     owner = owner or new_owner()
     failures: list[Exception] = []
     hanging = 0
@@ -47,6 +48,7 @@ async def supervise(
             stop=stop,
             loop_watch=loop_watch,
             skip_updates=skip_updates,
+            alone=alone,
         )
         try:
             await runner.run()

@@ -4,7 +4,9 @@ Every statement that changes the status of an update stands here.
 
     insert ──► pending ──── finish ────► done | unhandled | failed      (also invalid, skipped at birth)
                ▲  ▲   │                                  │      │
-               │  │   └─ start ─► running (suspects) ────┤      │
+               │  │   ├─ start ─► running (suspects) ────┤      │
+               │  │   │              ▲ end_alone         │      │
+               │  │   └─ start_alone ─► alone ───────────┤      │
                │  └── put_back, recover ──────┘          │      │
                └── take_retried ── retry ◄── retry (an operator) ┘
 """
@@ -15,6 +17,7 @@ import hashlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 from django.db import connection
@@ -30,7 +33,10 @@ from vkteams_bot.stores import sql
 
 CRASHES_ALLOWED = 3
 MOST_COUNTED = 10_000
-GAVE_UP = "The process died three times while this update was running. Retry it when the cause is found."
+"""What was running in so many crashes runs alone from then on."""
+CRASHES_ALONE = 2
+"""So many more while it ran alone, and it is given up."""
+GAVE_UP = "The process died twice while this update alone was running. Retry it when the cause is found."
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,44 +129,78 @@ def finish(finished: Sequence[Finished], now: datetime) -> None:
 
 
 def put_back(ids: Collection[int]) -> None:
-    """Note that a suspect was stopped in order: it waits again, and no crash counts."""
-    Update.objects.filter(pk__in=ids, status=Update.Status.RUNNING).update(status=Update.Status.PENDING)
+    """Note that suspects were stopped in order: they wait again, and no crash counts."""
+    marked = (Update.Status.RUNNING, Update.Status.ALONE)
+    Update.objects.filter(pk__in=ids, status__in=marked).update(status=Update.Status.PENDING)
 
 
 def start(ids: Collection[int]) -> None:
-    """Note, before a suspect runs again, that it runs."""
-    Update.objects.filter(pk__in=ids).update(status=Update.Status.RUNNING)
+    """Note, before suspects run again, that they run; one that runs alone keeps its own mark."""
+    Update.objects.filter(pk__in=ids, status=Update.Status.PENDING).update(status=Update.Status.RUNNING)
 
 
-def recover(account_id: int, *, crashed: bool) -> int:
-    """After a start. If the process before died, count a crash for what was (or may have been) running.
+def start_alone(update_id: int) -> None:
+    """Note, before a suspect runs, that no other update of its bot does."""
+    Update.objects.filter(pk=update_id, status=Update.Status.PENDING).update(
+        status=Update.Status.ALONE, alone_runs=F("alone_runs") + 1
+    )
+
+
+def end_alone(update_id: int) -> bool:
+    """Note, before others run beside it, that a suspect is not alone any more; False: it has finished."""
+    alone = Update.objects.filter(pk=update_id, status=Update.Status.ALONE)
+    return bool(alone.update(status=Update.Status.RUNNING))
+
+
+def recover(account_id: int, *, crashed: str) -> int:
+    """After a start. Count a crash of the process `crashed` for what was (or may have been) running in it.
 
     Fresh updates carry no mark of having been started, since that would cost a commit each: all that waited at the
     first crash are suspects, and only suspects are marked before they run again. Many may have been running at a crash,
-    and one is to blame: after the third they run alone (see `crashing`), and only one that ran alone is given up.
-    Returns how many were.
+    and one is to blame, or none when the process was killed from outside: after the third they run alone (see
+    `crashing`), and only one that ran alone in two more is given up. Returns how many were.
     """
     mine = Update.objects.filter(account_id=account_id)
     fresh = mine.filter(status=Update.Status.PENDING, attempts=0)
     running = mine.filter(status=Update.Status.RUNNING)
+    alone = mine.filter(status=Update.Status.ALONE)
     given_up = 0
     if crashed:
-        running.update(attempts=F("attempts") + 1)
-        fresh.update(attempts=1)
-        if running.count() == 1:
-            given_up = running.filter(attempts__gte=CRASHES_ALLOWED).update(
-                status=Update.Status.FAILED, error=GAVE_UP, done_at=timezone.now()
-            )
-    running.update(status=Update.Status.PENDING)
+        for charged in (fresh, running.filter(attempts__lt=CRASHES_ALLOWED), alone):
+            charged.update(attempts=F("attempts") + 1, crashed_in=crashed)
+        given_up = alone.filter(attempts__gte=CRASHES_ALLOWED + CRASHES_ALONE).update(
+            status=Update.Status.FAILED, error=GAVE_UP, done_at=timezone.now()
+        )
+    for marked in (running, alone):
+        marked.update(status=Update.Status.PENDING)
     return given_up
 
 
+def acquit(account_id: int, owner: str) -> None:
+    """Take back the crash that was counted for the process `owner`, which is alive: it only lost its lease.
+
+    What was given up for it is handled again.
+    """
+    charged = Update.objects.filter(account_id=account_id, crashed_in=owner).exclude(crashed_in="")
+    given_up = charged.filter(status=Update.Status.FAILED, attempts__gte=CRASHES_ALLOWED + CRASHES_ALONE)
+    given_up.update(status=Update.Status.RETRY, error="", done_at=None)
+    charged.update(attempts=F("attempts") - 1, crashed_in="")
+
+
 def crashing(account_id: int) -> list[StoredUpdate]:
-    """What was running in so many crashes that it must run alone, in order."""
+    """What was running in so many crashes that it must run alone.
+
+    Those that ran alone least often come first: neither one that is hit by kills from outside nor one that hangs keeps
+    the others from their turn. Within a conversation the order stays.
+    """
     rows = Update.objects.filter(account_id=account_id, status=Update.Status.PENDING, attempts__gte=CRASHES_ALLOWED)
-    return [
-        StoredUpdate(key, payload, suspect=True) for key, payload in rows.order_by("pk").values_list("pk", "payload")
-    ]
+    turns: dict[tuple[str, str], int] = {}
+    found: list[tuple[int, StoredUpdate]] = []
+    names = ("pk", "payload", "alone_runs", "chat_id", "user_id")
+    for key, payload, runs, chat_id, user_id in rows.order_by("pk").values_list(*names):
+        turn = turns[chat_id, user_id] = max(runs, turns.get((chat_id, user_id), 0))
+        found.append((turn, StoredUpdate(key, payload)))
+    return [update for _, update in sorted(found, key=itemgetter(0))]
 
 
 def pending(account_id: int, after: int, limit: int) -> list[StoredUpdate]:
@@ -198,16 +238,16 @@ def retried(account_id: int) -> UpdateQuerySet:
 
 def take_retried(account_id: int, limit: int) -> list[StoredUpdate]:
     """Claim what an operator wants to have run again."""
-    page = list(retried(account_id).order_by("pk").values_list("pk", "payload")[:limit])
+    page = list(retried(account_id).order_by("pk").values_list("pk", "payload", "attempts")[:limit])
     if page:
-        Update.objects.filter(pk__in=[key for key, _ in page]).update(status=Update.Status.PENDING)
-    return [StoredUpdate(key, payload) for key, payload in page]
+        Update.objects.filter(pk__in=[key for key, *_ in page]).update(status=Update.Status.PENDING)
+    return [StoredUpdate(key, payload, attempts > 0) for key, payload, attempts in page]
 
 
 def retry(updates: UpdateQuerySet) -> int:
     """An operator lets the bot handle failed, unhandled and skipped ones again, within seconds; how many."""
     return updates.filter(status__in=Update.RETRYABLE).update(
-        status=Update.Status.RETRY, error="", attempts=0, done_at=None
+        status=Update.Status.RETRY, error="", attempts=0, alone_runs=0, crashed_in="", done_at=None
     )
 
 

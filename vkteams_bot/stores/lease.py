@@ -36,8 +36,8 @@ class Lease:
         self.account_id = account_id
         self.owner = owner
         self.seconds = seconds
-        self.was_abandoned = False
-        """The holder before did not release it: it died."""
+        self.abandoned_by = ""
+        """The holder before, when it did not release it: it seems to have died."""
 
     def take(self) -> bool:
         """Take a free lease, or keep one's own. Also notes that the process lives."""
@@ -48,7 +48,7 @@ class Lease:
             if account.lease_owner != self.owner and account.lease_until is not None and account.lease_until >= now:
                 return False
             if account.lease_owner != self.owner:
-                self.was_abandoned = account.lease_owner != ""
+                self.abandoned_by = account.lease_owner
             account.lease_owner = self.owner
             account.lease_until = now + timedelta(seconds=self.seconds)
             account.save(update_fields=["lease_owner", "lease_until"])
