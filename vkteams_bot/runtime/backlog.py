@@ -39,10 +39,10 @@ T = TypeVar("T")
 class Backlog:
     """Of one bot that holds its lease.
 
-    `high_water`: no page is read while more work than that is in the lanes. `alone_seconds`: an update that was running
-    in crashes runs alone for so long, and all of them together for `all_alone_seconds`; then the others go on beside it.
-    `look_seconds`: how often it looks for what an operator asked for. `alone`: shared by the bots of a process, of which
-    one at a time runs an update alone.
+    `high_water`: no page is read while more work than that is in the lanes. `look_seconds`: how often it looks for what
+    an operator asked for. `alone_seconds`: an update that was running in crashes runs alone for so long, all together
+    for `all_alone_seconds`; then the others go on beside it. `alone`: shared by the bots of a process, of which one at
+    a time runs an update alone.
     """
 
     def __init__(
