@@ -4,7 +4,7 @@ import json
 import os
 from typing import Any
 
-from tests import databases
+from tests import clocks, databases
 from tests.processes import scratch_directory
 
 SECRET_KEY = "only-for-tests"
@@ -79,6 +79,9 @@ for name in ("LEASE_SECONDS", "CLAIM_SECONDS"):
         VKTEAMS_BOT[name] = float(seconds)
 # JSON: what a process test wants to have otherwise.
 VKTEAMS_BOT |= json.loads(os.environ.get("TEST_BOT_SETTINGS", "{}"))
+
+if seconds := os.environ.get("TESTBOT_CLOCK_SECONDS"):
+    clocks.set_ahead(float(seconds))
 
 if seconds := os.environ.get("TEST_SQLITE_BUSY_SECONDS"):
     DATABASES["default"]["OPTIONS"] = {**DATABASES["default"]["OPTIONS"], "timeout": float(seconds)}
