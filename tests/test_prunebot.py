@@ -53,7 +53,7 @@ def old(world: World) -> World:
 
 
 def test_finished_updates_and_calls_go_the_others_stay(old: World) -> None:
-    assert prune() == "deleted: 4 updates, 10 calls, 0 messages, 0 conversations"
+    assert prune() == "deleted: 4 updates, 11 calls, 0 messages, 0 conversations"
     since = timezone.now() - timedelta(days=7)
     stay = Update.objects.filter(created_at__lt=since).values_list("status", flat=True)
     assert set(stay) == {"pending", "running", "alone", "retry", "failed"}
@@ -64,7 +64,7 @@ def test_finished_updates_and_calls_go_the_others_stay(old: World) -> None:
 
 
 def test_failed_ones_go_when_asked_for(old: World) -> None:
-    assert prune("--failed") == "deleted: 5 updates, 12 calls, 0 messages, 0 conversations"
+    assert prune("--failed") == "deleted: 5 updates, 13 calls, 0 messages, 0 conversations"
     since = timezone.now() - timedelta(days=7)
     assert set(Update.objects.filter(created_at__lt=since).values_list("status", flat=True)) == {
         "pending",
@@ -96,7 +96,7 @@ def test_messages_are_kept_for_ever_unless_told_otherwise(old: World, settings: 
 def test_none_keeps_updates_for_ever(old: World, settings: Any) -> None:
     settings.VKTEAMS_BOT = {**settings.VKTEAMS_BOT, "KEEP_UPDATES_DAYS": None}
     assert prune() == "deleted: 0 updates, 0 calls, 0 messages, 0 conversations"
-    assert prune("--calls-days", "7").startswith("deleted: 0 updates, 10 calls")
+    assert prune("--calls-days", "7").startswith("deleted: 0 updates, 11 calls")
     assert prune("--updates-days", "7").startswith("deleted: 4 updates, 0 calls")
 
 
@@ -134,7 +134,7 @@ def test_a_dry_run_counts_a_call_once(old: World) -> None:
 
 @pytest.mark.parametrize("batch", ["1", "3", "1000"])
 def test_the_size_of_a_batch_does_not_matter(old: World, batch: str) -> None:
-    assert prune("--batch", batch, "--messages-days", "7").startswith("deleted: 4 updates, 10 calls, 1 messages")
+    assert prune("--batch", batch, "--messages-days", "7").startswith("deleted: 4 updates, 11 calls, 1 messages")
 
 
 def _statements(world: World, batch: int) -> int:

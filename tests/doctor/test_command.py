@@ -23,6 +23,7 @@ CHECKS = [
     "database",
     "migrations",
     "updates",
+    "polling",
     "delivery",
     "handlers",
     "checks",
