@@ -131,7 +131,7 @@ class BotAccountAdmin(RecordAdmin[BotAccount], ActionsAdmin[BotAccount]):
     fieldsets = (
         (None, {"fields": ["polling", "polled", "delivery", "health", "error", "attention", "waiting"]}),
         (_("Identity"), {"fields": ["alias", "user_id", "nick", "name"]}),
-        (_("Polling"), {"fields": ["last_event_id", "lease_owner", "lease_until"]}),
+        (_("Polling"), {"fields": ["last_event_id", "epoch", "lease_owner", "lease_until"]}),
     )
     readonly_fields = flatten_fieldsets(fieldsets)
 

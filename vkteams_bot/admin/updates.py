@@ -99,7 +99,7 @@ class UpdateAdmin(RecordAdmin[Update], ActionsAdmin[Update]):
         ]
         return [
             (None, {"fields": ["status_badge", "came", "took", "handler", "attempts", "traceback"]}),
-            (_("Event"), {"fields": ["account", "type", "event_id", "chat_id", "user_id", "payload_json"]}),
+            (_("Event"), {"fields": ["account", "type", "event_id", "epoch", "chat_id", "user_id", "payload_json"]}),
             (_("Related"), {"fields": related}),
         ]
 

@@ -41,6 +41,7 @@ class BotRunner:
         owner: str,
         stop: asyncio.Event,
         skip_updates: bool = False,
+        reset_offset: bool = False,
     ) -> None:
         self._bot = bot
         self._dispatcher = dispatcher
@@ -48,6 +49,7 @@ class BotRunner:
         self._owner = owner
         self._stop = stop
         self._skip_updates = skip_updates
+        self._reset_offset = reset_offset
         self._is_holding = False
         self._extra = {"bot": bot.alias}
         self._thread, self._commit_thread = database_threads(f"database-{bot.alias}")
@@ -128,7 +130,8 @@ class BotRunner:
                 extra=self._extra,
             )
             skip_updates, self._skip_updates = self._skip_updates, False
-            await session.run(self._stop, skip_updates=skip_updates)
+            reset_offset, self._reset_offset = self._reset_offset, False
+            await session.run(self._stop, skip_updates=skip_updates, reset_offset=reset_offset)
             await self._release(store)
             logger.info("bot %s stopped", self._bot.alias, extra=self._extra)
         finally:

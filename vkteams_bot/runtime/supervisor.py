@@ -23,7 +23,12 @@ class BotsDied(ExceptionGroup[Exception]):
 
 
 async def supervise(
-    aliases: Sequence[str], stop: asyncio.Event, *, skip_updates: bool = False, owner: str | None = None
+    aliases: Sequence[str],
+    stop: asyncio.Event,
+    *,
+    skip_updates: bool = False,
+    reset_offset: bool = False,
+    owner: str | None = None,
 ) -> int:
     """Run these bots until `stop` is set. Raises BotsDied when one of them dies; the others stop in order.
 
@@ -37,7 +42,15 @@ async def supervise(
 
     async def run(alias: str) -> None:
         nonlocal hanging
-        runner = BotRunner(bots[alias], dispatcher, threads, owner=owner, stop=stop, skip_updates=skip_updates)
+        runner = BotRunner(
+            bots[alias],
+            dispatcher,
+            threads,
+            owner=owner,
+            stop=stop,
+            skip_updates=skip_updates,
+            reset_offset=reset_offset,
+        )
         try:
             await runner.run()
         except Exception as error:
