@@ -76,9 +76,9 @@ def _statements(count: int) -> list[str]:
     direction = "CASE WHEN i % 2 = 0 THEN 'in' ELSE 'out' END"
     answer = f'CAST(\'{{"chatId": "a@b", "text": "an answer"}}\' AS {json})'
     return [
-        "INSERT INTO vkteams_bot_update (account_id, event_id, type, chat_id, user_id, payload, status, attempts, "
-        "alone_runs, crashed_in, handler, error, created_at, done_at) "
-        f"{numbers} SELECT {which_account}, i, 'newMessage', {chat}, {person}, "
+        "INSERT INTO vkteams_bot_update (account_id, event_id, epoch, type, chat_id, user_id, payload, status, "
+        "attempts, alone_runs, crashed_in, handler, error, created_at, done_at) "
+        f"{numbers} SELECT {which_account}, i, 0, 'newMessage', {chat}, {person}, "
         f"{payload}, {status}, 0, 0, '', '', CASE WHEN {rare} THEN 'KeyError' ELSE '' END, {moment}, {moment} FROM n",
         "INSERT INTO vkteams_bot_outgoingcall (id, account_id, update_id, origin, priority, claimed_by, attempts, "
         f"method, chat_id, params, status, error, msg_id, created_at) {numbers} SELECT {uuid}, {which_account}, "

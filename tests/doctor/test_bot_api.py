@@ -16,7 +16,7 @@ from vkteams_bot.doctor.bot_api import Server
 from vkteams_bot.doctor.findings import Status
 from vkteams_bot.emulator.faults import Faults, parse_short
 from vkteams_bot.emulator.world import DEFAULT_TOKEN, World
-from vkteams_bot.models import BotAccount
+from vkteams_bot.models import BotAccount, Update
 
 BOT_ID = DEFAULT_TOKEN.rpartition(":")[2]
 
@@ -109,11 +109,27 @@ class TestUpdates:
         for text in ("one", "two", "three"):
             emulator.write(text)
         first, *others = (event["eventId"] for event in emulator.events())
-        assert self.look(settings, emulator).detail == "updates that wait: 3"
+        assert self.look(settings, emulator).detail == "updates that wait: 3; the stored offset is 0"
         BotAccount.objects.create(alias="other", user_id=BOT_ID, last_event_id=first + 2)
         BotAccount.objects.create(alias="default", user_id=BOT_ID, last_event_id=first)
-        assert self.look(settings, emulator).detail == "updates that wait: 2"
+        assert self.look(settings, emulator).detail == f"updates that wait: 2; the stored offset is {first}"
         assert [event["eventId"] for event in emulator.events()] == others
+
+    def test_a_server_that_numbers_anew(self, settings, emulator):
+        account = BotAccount.objects.create(alias="default", user_id=BOT_ID, last_event_id=5000)
+        emulator.write("hello")
+        (event,) = emulator.events()
+        finding = self.look(settings, emulator)
+        assert finding.status is Status.WARN
+        assert str(event["eventId"]) in finding.detail
+        assert "5000" in finding.detail
+        assert "--reset-offset" in finding.remedy
+        assert emulator.events() == [event], "it is not acknowledged"
+
+        Update.objects.create(
+            account=account, event_id=event["eventId"], type=event["type"], payload=event, created_at=timezone.now()
+        )
+        assert self.look(settings, emulator).status is Status.OK, "it is only shown again"
 
     def test_a_bot_that_runs_is_left_alone(self, settings, emulator):
         account = BotAccount.objects.create(

@@ -95,11 +95,11 @@ class Emulator(ControlApi):
     """A Bot API server on a port of its own, in a thread of the tests.
 
     It is not what these tests are about: `manage.py botemulator` has its own, in `tests/emulator/test_command.py`.
-    `faults` are written as that command takes them.
+    `faults` are written as that command takes them; the other options are those of `World`.
     """
 
-    def __init__(self, *faults: str, tokens: Sequence[str] = (TOKEN,), port: int = 0) -> None:
-        world = World(tokens)
+    def __init__(self, *faults: str, tokens: Sequence[str] = (TOKEN,), port: int = 0, **options: Any) -> None:
+        world = World(tokens, **options)
         listener = bind("127.0.0.1", port)
         world.base_url = address(listener)
         super().__init__(world.base_url)

@@ -18,8 +18,9 @@ from vkteams_bot.api import Bot
 from vkteams_bot.api.retry import RetryStrategy
 from vkteams_bot.api.types.events import decode_event
 from vkteams_bot.backoff import Backoff
+from vkteams_bot.emulator.eventqueue import EventQueue
 from vkteams_bot.fsm import FSMContext, StateRecord, Strategy
-from vkteams_bot.models import Conversation, OutgoingCall, Update
+from vkteams_bot.models import BotAccount, Conversation, OutgoingCall, Update
 from vkteams_bot.routing import Dispatcher
 from vkteams_bot.runtime.backlog import Backlog
 from vkteams_bot.runtime.bot_store import BotStore, Changes, WaitingReply
@@ -62,10 +63,13 @@ async def anything(message, state: FSMContext):
 
 
 class Server(httpx.AsyncBaseTransport):
-    """Gives each batch once, then nothing; takes every message."""
+    """Gives each batch once, then nothing; takes every message. With a `queue` it gives what that holds instead."""
 
     def __init__(self) -> None:
         self.batches: list[list[Any]] = []
+        self.queue: EventQueue | None = None
+        self.switches: dict[str, bool] = {}
+        self.fails = False
         self.asked: list[int] = []
         self.texts: list[str] = []
         self.drained = asyncio.Event()
@@ -76,10 +80,23 @@ class Server(httpx.AsyncBaseTransport):
             self.texts.append(params["text"][0])
             return httpx.Response(200, content=json.dumps({"ok": True, "msgId": str(len(self.texts))}))
         self.asked.append(int(params["lastEventId"][0]))
+        if self.fails:
+            self.fails = False
+            return httpx.Response(502)
+        if self.queue is not None:
+            return httpx.Response(200, content=json.dumps({"ok": True, "events": await self._held(self.queue)}))
         if not self.batches:
             self.drained.set()
             await asyncio.sleep(3600)
         return httpx.Response(200, content=json.dumps({"ok": True, "events": self.batches.pop(0)}))
+
+    async def _held(self, queue: EventQueue) -> list[Any]:
+        """As the emulator polls, but for at most 0.1 s."""
+        after = self.asked[-1]
+        if not (events := queue.take(after, 100, **self.switches)):
+            await queue.arrival(0.1)
+            events = queue.take(after, 100, **self.switches)
+        return events
 
 
 class FlakyThread(DatabaseThread):
@@ -107,6 +124,7 @@ class Scene:
         *,
         high_water: int = 1000,
         longest: int = 100,
+        silence: float = 60.0,
     ) -> None:
         self.server = server
         self.thread = thread
@@ -134,7 +152,9 @@ class Scene:
             backoff=Backoff(first=0.01),
             **options,
         )
-        self.poller = Poller(bot, found, thread, self.lanes, self.backlog, conditions, patience=0.05, **options)
+        self.poller = Poller(
+            bot, found, thread, self.lanes, self.backlog, conditions, patience=0.05, silence=silence, **options
+        )
 
     async def drained(self) -> None:
         await asyncio.wait_for(self.server.drained.wait(), 10)
@@ -145,7 +165,7 @@ class Scene:
 def run() -> Iterator[Callable[..., None]]:
     thread, threads = FlakyThread("test"), HandlerThreads(2)
 
-    def run(scenario: Callable[[Scene], Coroutine[Any, Any, None]], *batches: list[Any], **limits: int) -> None:
+    def run(scenario: Callable[[Scene], Coroutine[Any, Any, None]], *batches: list[Any], **limits: Any) -> None:
         async def main() -> None:
             server = Server()
             server.batches = list(batches)
@@ -637,3 +657,130 @@ def test_a_batch_that_is_stored_one_by_one_beside_the_backlog_is_handled_once(ru
     run(scenario, [raw_message(1), raw_message(2), {**raw_message(9), "extra": float("nan")}], [raw_message(10)])
 
     assert Conversation.objects.get().data == {"seen": texts(1, 2, 10)}
+
+
+def offset() -> tuple[int, int]:
+    return BotAccount.objects.values_list("epoch", "last_event_id").get()
+
+
+def told_anew(caplog) -> int:
+    return [getattr(record, "condition", None) for record in caplog.records].count("events_reset")
+
+
+def test_ids_that_begin_anew_are_noticed_and_followed(run, caplog):
+    async def scenario(scene: Scene) -> None:
+        await poll(scene)
+        assert scene.server.asked == [0, 5001, 2, 3]
+        assert scene.server.texts == [f"reply to {text}" for text in texts(5000, 5001, 1, 2, 3)]
+
+    run(scenario, [raw_message(5000), raw_message(5001)], [raw_message(1), raw_message(2)], [raw_message(3)])
+
+    assert offset() == (1, 3)
+    assert dict(Update.objects.values_list("event_id", "epoch")) == {5000: 0, 5001: 0, 1: 1, 2: 1, 3: 1}
+    assert told_anew(caplog) == 1
+    (line,) = [record for record in caplog.records if getattr(record, "condition", None)]
+    assert "at 5001" in line.getMessage()
+    assert "from 1." in line.getMessage()
+
+
+@pytest.mark.parametrize("losses", [0, 3])
+def test_other_events_under_known_numbers_are_handled_and_known_ones_are_not(run, caplog, losses):
+    """As after a backup: the server shows what was handled, and counts on from there once more."""
+    other = [{**raw_message(n), "payload": raw_message(n + 100)["payload"]} for n in (2, 3)]
+
+    async def scenario(scene: Scene) -> None:
+        store_batch = scene.poller._store_batch
+
+        async def losing(incoming: Any, wanted: Any) -> Any:
+            if [item.event.event_id for item in incoming] == [2, 3]:
+                scene.thread.losses = losses  # the answers of its commit
+            return await store_batch(incoming, wanted)
+
+        scene.poller._store_batch = losing  # type: ignore[method-assign]
+        await poll(scene)
+        assert scene.server.texts == [f"reply to {text}" for text in texts(1, 2, 3, 102, 103, 4)]
+
+    known = [raw_message(n) for n in (1, 2, 3)]
+    run(scenario, known, [known[0], *other], [*other, raw_message(4)])
+
+    assert offset() == (1, 4)
+    assert told_anew(caplog) == 1
+    assert set(Update.objects.values_list("status", flat=True)) == {"done"}
+
+
+def test_events_of_the_old_numbering_that_are_shown_after_the_new_ones_are_not_handled_again(run):
+    async def scenario(scene: Scene) -> None:
+        await poll(scene)
+        assert len(scene.server.texts) == 4
+
+    run(scenario, [raw_message(5000), raw_message(5001)], [raw_message(1)], [raw_message(2), raw_message(5000)])
+    run(poll, [raw_message(5001), raw_message(5002)])
+
+    assert Update.objects.count() == Update.objects.filter(status="done").count() == 5
+    assert offset() == (1, 5002)
+
+
+@pytest.mark.parametrize("pruned", [False, True])
+def test_events_that_are_only_shown_again_begin_no_numbering_and_are_not_handled_again(run, caplog, pruned):
+    async def scenario(scene: Scene) -> None:
+        await poll(scene)
+        if pruned:
+            await scene.thread.run(lambda: Update.objects.filter(event_id__lt=5).delete())
+            await scene.thread.run(
+                lambda: Update.objects.update(payload={**raw_message(5), "payload": {"timestamp": 1_700_000_001}})
+            )
+        scene.server.batches = [first[:2], first, [*first[2:], raw_message(6)], [raw_message(7)]]
+        scene.server.drained.clear()
+        await poll(scene)
+        assert scene.server.texts == [f"reply to {text}" for text in texts(1, 2, 3, 4, 5, 6, 7)]
+
+    first = [raw_message(number) for number in (1, 2, 3, 4)]
+    run(scenario, first, [raw_message(5)])
+
+    assert offset() == (0, 7)
+    assert told_anew(caplog) == 0
+
+
+async def _until(ready: Callable[[], bool]) -> None:
+    async with asyncio.timeout(30):
+        while not ready():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_a_server_that_takes_the_old_offset_for_an_acknowledgement_is_heard(run, fails):
+    """After a failed poll at once; else as soon as nothing came for a while."""
+
+    async def scenario(scene: Scene) -> None:
+        scene.backlog.caught_up = True
+        scene.server.queue = EventQueue(5000)
+        scene.server.queue.put_raw(raw_message(5000))
+        polling = asyncio.create_task(scene.poller.run())
+        await _until(lambda: scene.server.texts == ["reply to text 5000"])
+        scene.server.queue = EventQueue(1)
+        scene.server.fails = fails
+        count = len(scene.server.asked)
+        await _until(lambda: 0 in scene.server.asked[count:])
+        for number in range(1, 31):
+            scene.server.queue.put_raw(raw_message(number))
+        await _until(lambda: len(scene.server.texts) == 31)
+        polling.cancel()
+
+    run(scenario, silence=60.0 if fails else 0.3)
+
+    assert offset() == (1, 30)
+    assert set(Update.objects.values_list("status", flat=True)) == {"done"}
+
+
+def test_skipping_skips_a_new_numbering_whole(run):
+    async def scenario(scene: Scene) -> None:
+        await poll(scene)
+        scene.server.queue, scene.server.switches = EventQueue(1), {"ignore_beyond": True}
+        for number in range(1, 251):
+            scene.server.queue.put_raw(raw_message(number))
+        assert await scene.poller.skip_backlog() == 250
+
+    run(scenario, [raw_message(5000)])
+
+    assert offset() == (1, 250)
+    assert Update.objects.filter(status="skipped").count() == 250

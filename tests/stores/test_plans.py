@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from tests.stores.factories import OWNER, account, incoming, key, store
+from tests.stores.factories import OWNER, account, event, incoming, key, store
 from tests.stores.plans import ROWS, analyze, check, multiply, plan_of, uuid_of_number
 from tests.stores.test_bot_store import finished, many
 from vkteams_bot.fsm import StateRecord
@@ -88,3 +88,18 @@ def test_every_query_of_the_loop_uses_an_index(full: BotStore):
     check(again.acquit, least=2)
     check(lambda: again.load_states([key(), key("b@example.com")]), least=1)
     check(again.skip_pending, least=2)
+
+
+def test_a_new_numbering_is_noticed_and_stored_by_indexes(full: BotStore):
+    """Among numbers that all stand there already."""
+    batch = many(ROWS // 2, 50)
+    full.ingest([], ROWS, [])
+    events = [item.event for item in batch]
+    check(lambda: full.review(events, ROWS), least=1)
+    assert full.review(events, ROWS).anew
+    Update.objects.filter(event_id=7).delete()
+    check(lambda: full.review([event(7)], ROWS), least=4)
+
+    full.epoch += 1
+    check(lambda: full.ingest(batch, ROWS // 2 + 50, []), least=3)
+    check(lambda: full.ingest(batch, ROWS // 2 + 50, [], tried_after=0), least=3)

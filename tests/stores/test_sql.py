@@ -115,7 +115,7 @@ class TestInsert:
         now = datetime.now(UTC)
         account = BotAccount.objects.create(alias="default", user_id="1")
         rows = [(account.pk, 1, "x", sql.json_parameter({"a": 1}), sql.time_parameter(now))]
-        then = "ON CONFLICT (account_id, event_id) DO NOTHING RETURNING id"
+        then = "ON CONFLICT (account_id, event_id, epoch) DO NOTHING RETURNING id"
         [(key,)] = sql.insert(Update, ("account_id", "event_id", "type", "payload", "created_at"), rows, then=then)
         update = Update.objects.get(pk=key)
         assert (update.status, update.attempts, update.handler, update.done_at) == ("pending", 0, "", None)

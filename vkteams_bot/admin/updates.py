@@ -101,7 +101,7 @@ class UpdateAdmin(RecordAdmin[Update], ActionsAdmin[Update]):
         crashes = ["attempts", "alone_runs", "crashed_in"]
         return [
             (None, {"fields": ["status_badge", "came", "took", "handler", *crashes, "traceback"]}),
-            (_("Event"), {"fields": ["account", "type", "event_id", "chat_id", "user_id", "payload_json"]}),
+            (_("Event"), {"fields": ["account", "type", "event_id", "epoch", "chat_id", "user_id", "payload_json"]}),
             (_("Related"), {"fields": related}),
         ]
 

@@ -20,6 +20,7 @@ from vkteams_bot.doctor.findings import Finding, fail, ok, skipped, warn
 from vkteams_bot.exceptions import BadRequest, CallError, InvalidToken, RateLimited
 from vkteams_bot.models import BotAccount
 from vkteams_bot.runtime.loop import run_in_loop
+from vkteams_bot.stores import numbering
 
 R = TypeVar("R")
 SKEW_SECONDS = 60
@@ -66,7 +67,10 @@ class Server:
         )
 
     def updates(self) -> Finding:
-        """Whether events/get works. Acknowledges nothing, and leaves a bot that runs alone."""
+        """Whether events/get works, and goes on from the stored offset.
+
+        Acknowledges nothing, and leaves a bot that runs alone.
+        """
         assert self.info is not None
         accounts = list(BotAccount.objects.filter(user_id=self.info.user_id))
         polled = next((account for account in accounts if account.is_polled), None)
@@ -74,12 +78,29 @@ class Server:
             return skipped(
                 _("%(owner)s polls now, and a second poller would disturb it") % {"owner": polled.lease_owner}
             )
-        offset = next((account.last_event_id for account in accounts if account.alias == self._alias), 0)
+        account = next((account for account in accounts if account.alias == self._alias), None)
+        offset = account.last_event_id if account is not None else 0
         try:
-            waiting = len(self._ask(GetEvents(offset, 0)))
+            events = self._ask(GetEvents(0, 0))
+            numbers = [event.event_id for event in events if event.event_id is not None]
+            if account is not None and min(numbers, default=offset + 1) <= offset:
+                found = numbering.review(account.pk, account.epoch, offset, events)
+                if found.anew or not found.recognised:
+                    return warn(
+                        _("the server shows events up to %(newest)d, and the stored offset is %(offset)d")
+                        % {"newest": max(numbers), "offset": offset},
+                        _(
+                            "It seems to number its events anew. runbot notices that and goes on from them; if the bot "
+                            "hears nothing all the same, start it once with --reset-offset."
+                        ),
+                    )
+                events = self._ask(GetEvents(offset, 0))
         except CallError as error:
             return _failed(error)
-        return ok(_("updates that wait: %(count)d") % {"count": waiting})
+        return ok(
+            _("updates that wait: %(count)d; the stored offset is %(offset)d")
+            % {"count": len(events), "offset": offset}
+        )
 
     def _ask(self, method: Method[R]) -> R:
         return run_in_loop(self._asked(method))

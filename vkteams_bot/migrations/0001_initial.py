@@ -38,6 +38,7 @@ class Migration(migrations.Migration):
                 ('nick', models.CharField(blank=True, max_length=255, verbose_name='nick')),
                 ('name', models.CharField(blank=True, max_length=255, verbose_name='name')),
                 ('last_event_id', models.BigIntegerField(default=0, help_text='Events up to this one are stored and acknowledged.', verbose_name='last event')),
+                ('epoch', models.PositiveIntegerField(default=0, help_text='Raised whenever the server has begun to number its events anew.', verbose_name='numbering')),
                 ('lease_owner', models.CharField(blank=True, max_length=255, verbose_name='polled by')),
                 ('lease_until', models.DateTimeField(blank=True, null=True, verbose_name='lease until')),
                 ('polled_at', models.DateTimeField(blank=True, null=True, verbose_name='last poll')),
@@ -179,6 +180,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('event_id', models.BigIntegerField(help_text='Negative: the event came without a usable number.', verbose_name='event')),
+                ('epoch', models.PositiveIntegerField(default=0, help_text='Raised whenever the server has begun to number its events anew.', verbose_name='numbering')),
                 ('type', models.CharField(max_length=64, verbose_name='type')),
                 ('chat_id', models.CharField(blank=True, max_length=255, verbose_name='chat id')),
                 ('user_id', models.CharField(blank=True, max_length=255, verbose_name='user id')),
@@ -316,7 +318,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='update',
-            constraint=models.UniqueConstraint(fields=('account', 'event_id'), name='vkteams_bot_update_unique'),
+            constraint=models.UniqueConstraint(fields=('account', 'event_id', 'epoch'), name='vkteams_bot_update_unique'),
         ),
         migrations.AddIndex(
             model_name='outgoingcall',

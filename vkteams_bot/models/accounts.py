@@ -25,6 +25,9 @@ class BotAccount(models.Model):
     last_event_id = models.BigIntegerField(
         _("last event"), default=0, help_text=_("Events up to this one are stored and acknowledged.")
     )
+    epoch = models.PositiveIntegerField(
+        _("numbering"), default=0, help_text=_("Raised whenever the server has begun to number its events anew.")
+    )
     lease_owner = models.CharField(_("polled by"), max_length=255, blank=True)
     lease_until = models.DateTimeField(_("lease until"), null=True, blank=True)
     polled_at = models.DateTimeField(_("last poll"), null=True, blank=True)

@@ -54,6 +54,9 @@ class Update(models.Model):
         "BotAccount", models.CASCADE, db_index=False, related_name="updates", verbose_name=_("bot")
     )
     event_id = models.BigIntegerField(_("event"), help_text=_("Negative: the event came without a usable number."))
+    epoch = models.PositiveIntegerField(
+        _("numbering"), default=0, help_text=_("Raised whenever the server has begun to number its events anew.")
+    )
     type = models.CharField(_("type"), max_length=64)
     chat_id = models.CharField(_("chat id"), max_length=255, blank=True)
     user_id = models.CharField(_("user id"), max_length=255, blank=True)
@@ -83,7 +86,9 @@ class Update(models.Model):
     class Meta:
         verbose_name = _("update")
         verbose_name_plural = _("updates")
-        constraints = (models.UniqueConstraint(fields=("account", "event_id"), name="vkteams_bot_update_unique"),)
+        constraints = (
+            models.UniqueConstraint(fields=("account", "event_id", "epoch"), name="vkteams_bot_update_unique"),
+        )
         # One partial index per state that is asked for: SQLite uses them for `status = …`, not for `status IN …`,
         # and a finished update stands in none of them. The status leads those that the running bot asks for: two
         # columns that match make SQLite prefer them to the index by account, in whatever order both were made.

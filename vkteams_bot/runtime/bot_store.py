@@ -9,17 +9,19 @@ from typing import Protocol
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
-from django.db.models import Value
+from django.db.models import F, Value
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
+from vkteams_bot.api.types import Event
 from vkteams_bot.conf import conf
 from vkteams_bot.fsm import StateKey, StateRecord, Storage
 from vkteams_bot.models import BotAccount, OutgoingCall
-from vkteams_bot.stores import inbox, log, outbox
+from vkteams_bot.stores import inbox, log, numbering, outbox
 from vkteams_bot.stores.chat_directory import ChatDirectory
 from vkteams_bot.stores.inbox import Finished, Incoming, StoredUpdate
 from vkteams_bot.stores.lease import Lease
+from vkteams_bot.stores.numbering import Review
 from vkteams_bot.stores.outbox import ClaimedCall, NewCall, Result
 from vkteams_bot.stores.payloads import UnreadableRow, restored
 from vkteams_bot.worker.recorder import Recorded, Recorder
@@ -91,6 +93,8 @@ class BotStore:
         self.account_id = account.pk
         self.alias = account.alias
         self.owner = owner
+        self.epoch = account.epoch
+        """Under which numbering of the server's events the next batch is stored."""
         self.lease = Lease(account.pk, owner, seconds=conf.lease_seconds)
         self.claim_seconds = conf.claim_seconds
         # Ingest and commits run in two threads: each remembers for itself.
@@ -100,7 +104,21 @@ class BotStore:
         self.storage = factory(account_id=account.pk, alias=account.alias)
 
     def offset(self) -> int:
-        return BotAccount.objects.values_list("last_event_id", flat=True).get(pk=self.account_id)
+        """How far events are stored; also reads under which numbering."""
+        offset, self.epoch = BotAccount.objects.values_list("last_event_id", "epoch").get(pk=self.account_id)
+        return offset
+
+    def reset_offset(self) -> int:
+        """An operator lets a new numbering begin, at offset 0; the offset that was."""
+        with transaction.atomic():
+            self.lease.fence()
+            offset = self.offset()
+            BotAccount.objects.filter(pk=self.account_id).update(epoch=F("epoch") + 1, last_event_id=0)
+        return offset
+
+    def review(self, events: Sequence[Event], offset: int) -> Review:
+        """What an answer that reaches down to the offset is."""
+        return numbering.review(self.account_id, self.epoch, offset, events)
 
     def ingest(
         self, incoming: Sequence[Incoming], offset: int, wanted: Collection[StateKey], tried_after: int | None = None
@@ -120,10 +138,10 @@ class BotStore:
     ) -> Ingested:
         now = timezone.now()
         with transaction.atomic():
-            self.lease.advance(offset, now)
-            ids = inbox.insert(self.account_id, incoming, now) if incoming else {}
+            self.lease.advance(offset, self.epoch, now)
+            ids = inbox.insert(self.account_id, self.epoch, incoming, now) if incoming else {}
             if tried_after is not None:
-                ids |= inbox.stored_after(self.account_id, tried_after, incoming)
+                ids |= inbox.stored_after(self.account_id, self.epoch, tried_after, incoming)
             if conf.log_messages and ids:
                 fresh = (item.event for item in incoming if inbox.event_number(item.event) in ids)
                 entries = (log.incoming(event, now) for event in fresh)

@@ -20,6 +20,7 @@ from vkteams_bot.fsm import StateKey, StateRecord, Strategy, key_for
 from vkteams_bot.runtime.backlog import Backlog
 from vkteams_bot.runtime.bot_store import BotStore, Ingested
 from vkteams_bot.runtime.lanes import Lanes, QueuedUpdate
+from vkteams_bot.runtime.numbering import Numbering
 from vkteams_bot.stores.conditions import Conditions
 from vkteams_bot.stores.inbox import Incoming, event_number
 from vkteams_bot.stores.threads import DatabaseThread
@@ -46,7 +47,8 @@ class Poller:
     """Polls while the lease is held.
 
     While `high_water` updates are in the lanes it waits, for at most `patience` seconds: then what it stores waits in
-    the database, and the server is asked all the same.
+    the database, and the server is asked all the same. After `silence` seconds without events it is asked whether it
+    numbers them as before.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class Poller:
         strategy: Strategy,
         high_water: int,
         patience: float = 2.0,
+        silence: float = 60.0,
         backoff: Backoff = SERVER,
         empty_backoff: Backoff = EMPTY_POLL,
     ) -> None:
@@ -76,6 +79,7 @@ class Poller:
         self._backoff = backoff
         self._empty_backoff = empty_backoff
         self._offset = 0
+        self._numbering = Numbering(silence)
         self.last_round_trip = time.monotonic()
         """When a poll last came back, with whatever answer: what `watch` looks at."""
         self._answered_at: float | None = None
@@ -95,6 +99,7 @@ class Poller:
                 events = await self._poll(self._bot.poll_time)
             except CallError as error:
                 failures += 1
+                self._numbering.doubt()
                 await self._failed(error, failures)
                 continue
             failures = 0
@@ -127,20 +132,25 @@ class Poller:
         """Take in and skip all that the server holds; how many. Raises CallError."""
         self._offset = await self._thread.run_with_retry(self._store.offset)
         skipped = 0
-        while events := await self._poll(0):
-            stored = await self._store_batch([self._incoming(event, skip=True) for event in events], ())
-            skipped += len(stored.ids)
-            if not stored.ids:
-                break
-        return skipped
+        while True:
+            was_known = self._numbering.is_known
+            events = await self._reviewed(await self._poll(0))
+            fresh = 0
+            if events:
+                stored = await self._store_batch([self._incoming(event, skip=True) for event in events], ())
+                fresh = len(stored.ids)
+            skipped += fresh
+            if not fresh and was_known is self._numbering.is_known:
+                return skipped
 
     async def take_waiting(self) -> int:
         """One short poll: take in what the server holds now; how many. Raises CallError."""
         return await self._take_in(await self._poll(0))
 
     async def _poll(self, poll_seconds: int) -> list[Event]:
+        after = self._offset if self._numbering.is_known else 0
         try:
-            events = await self._bot.execute(GetEvents(self._offset, poll_seconds), retries=0)
+            events = await self._bot.execute(GetEvents(after, poll_seconds), retries=0)
             self._answered_at = time.monotonic()
             return events
         finally:
@@ -162,8 +172,38 @@ class Poller:
         except Error as error:  # also a statement timeout of the project's: polling goes on
             logger.warning("the poll's error is not noted: %s", error, extra={"bot": self._bot.alias})
 
+    async def _reviewed(self, events: Sequence[Event]) -> Sequence[Event]:
+        """Those to be stored, also when their numbering has begun anew: `_offset` is 0 then."""
+        numbers = [event.event_id for event in events if event.event_id is not None]
+        if not numbers:
+            if not events:
+                self._numbering.heard_nothing()
+            return events
+        if min(numbers) > self._offset:
+            self._numbering.heard(fresh=True)
+            return events
+        try:
+            review = await self._thread.run_with_retry(lambda: self._store.review(events, self._offset))
+        except Error as error:  # no outage: they stay with the server, and come again
+            logger.warning("a poll's answer could not be judged: %s", error, extra={"bot": self._bot.alias})
+            self._numbering.doubt()
+            return ()
+        self._numbering.heard(fresh=review.anew or bool(review.events))
+        if review.anew:
+            logger.warning(
+                "the server has begun to number its events anew: they were at %d, now they come from %d. The bot goes "
+                "on from there; what it shows again is not handled again",
+                self._offset,
+                min(numbers),
+                extra={"bot": self._bot.alias, "condition": "events_reset"},
+            )
+            self._offset = 0
+            self._store.epoch += 1  # in the database with the first of these events
+        return review.events
+
     async def _take_in(self, events: Sequence[Event]) -> int:
         """Store a batch and queue what is new; how many."""
+        events = await self._reviewed(events)
         if not events:
             return 0
         incoming = [self._incoming(event) for event in events]

@@ -44,6 +44,7 @@ class BotRunner:
         loop_watch: LoopWatch,
         skip_updates: bool = False,
         alone: asyncio.Lock | None = None,
+        reset_offset: bool = False,
     ) -> None:
         self._bot = bot
         self._dispatcher = dispatcher
@@ -53,6 +54,7 @@ class BotRunner:
         self._loop_watch = loop_watch
         self._skip_updates = skip_updates
         self._alone = alone
+        self._reset_offset = reset_offset
         self._is_holding = False
         self._extra = {"bot": bot.alias}
         self._thread, self._commit_thread = database_threads(f"database-{bot.alias}")
@@ -142,9 +144,10 @@ class BotRunner:
                 extra=self._extra,
             )
             skip_updates, self._skip_updates = self._skip_updates, False
+            reset_offset, self._reset_offset = self._reset_offset, False
             self._loop_watch.add(session)
             try:
-                await session.run(self._stop, skip_updates=skip_updates)
+                await session.run(self._stop, skip_updates=skip_updates, reset_offset=reset_offset)
             finally:
                 self._loop_watch.remove(session)
             await self._release(store)

@@ -132,7 +132,7 @@ class Session:
         if error is not None:
             self._fail(error)
 
-    async def run(self, stop: asyncio.Event, *, skip_updates: bool) -> None:
+    async def run(self, stop: asyncio.Event, *, skip_updates: bool, reset_offset: bool = False) -> None:
         """Until `stop` is set, then in order. Raises whatever killed a part."""
         self._bot.sent_hook = CommittedSentLog(self.committer, asyncio.get_running_loop())
         committing = self._start(self.committer.run(), "committer")
@@ -142,7 +142,7 @@ class Session:
             self._start(self._watch.run(), "watch")
             await run_hooks(self._dispatcher.startup_hooks, self._bot)
             self.due_delivery.start()
-            work = self._start(self._work(skip_updates), "poller")
+            work = self._start(self._work(skip_updates, reset_offset), "poller")
             stopped = asyncio.create_task(stop.wait(), name="stop")
             try:
                 await asyncio.wait((stopped, self._failure), return_when=asyncio.FIRST_COMPLETED)
@@ -168,7 +168,15 @@ class Session:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _work(self, skip_updates: bool) -> None:
+    async def _work(self, skip_updates: bool, reset_offset: bool) -> None:
+        if reset_offset:
+            offset = await self._thread.run(self._store.reset_offset)
+            logger.warning(
+                "the offset was %d and is 0 now: all events that the server still holds are taken, but for those in "
+                "the inbox",
+                offset,
+                extra=self._extra,
+            )
         if skip_updates:
             skipped = await self._thread.run(self._store.skip_pending)
             skipped += await self.poller.skip_backlog()

@@ -25,7 +25,12 @@ class BotsDied(ExceptionGroup[Exception]):
 
 
 async def supervise(
-    aliases: Sequence[str], stop: asyncio.Event, *, skip_updates: bool = False, owner: str | None = None
+    aliases: Sequence[str],
+    stop: asyncio.Event,
+    *,
+    skip_updates: bool = False,
+    reset_offset: bool = False,
+    owner: str | None = None,
 ) -> int:
     """Run these bots until `stop` is set. Raises BotsDied when one of them dies; the others stop in order.
 
@@ -49,6 +54,7 @@ async def supervise(
             loop_watch=loop_watch,
             skip_updates=skip_updates,
             alone=alone,
+            reset_offset=reset_offset,
         )
         try:
             await runner.run()

@@ -78,13 +78,25 @@ def event_number(event: Event) -> int:
     return -int.from_bytes(hashlib.blake2b(content, digest_size=7).digest()) - 1
 
 
-def insert(account_id: int, incoming: Sequence[Incoming], now: datetime) -> dict[int, int]:
-    """Store events; event number -> row id of those that were not stored before."""
-    names = ("account_id", "event_id", "type", "chat_id", "user_id", "payload", "status", "error", "created_at")
+def insert(account_id: int, epoch: int, incoming: Sequence[Incoming], now: datetime) -> dict[int, int]:
+    """Store events; event number -> row id of those that were not stored before, under whichever numbering."""
+    names = (
+        "account_id",
+        "epoch",
+        "event_id",
+        "type",
+        "chat_id",
+        "user_id",
+        "payload",
+        "status",
+        "error",
+        "created_at",
+    )
     created = sql.time_parameter(now)
     rows = [
         (
             account_id,
+            epoch,
             event_number(item.event),
             item.event.type[:64],
             sql.identifier(item.key.chat_id) if item.key else "",
@@ -96,14 +108,19 @@ def insert(account_id: int, incoming: Sequence[Incoming], now: datetime) -> dict
         )
         for item in incoming
     ]
-    new = "ON CONFLICT (account_id, event_id) DO NOTHING RETURNING event_id, id"
+    new = "ON CONFLICT (account_id, event_id, epoch) DO NOTHING RETURNING event_id, id"
+    if epoch:  # the server may also show again what it had under that number before
+        new = (
+            f"AND NOT EXISTS (SELECT 1 FROM {sql.table(Update)} AS old WHERE old.account_id = given.account_id "
+            f"AND old.event_id = given.event_id AND old.epoch < given.epoch AND old.payload = given.payload) {new}"
+        )
     return dict(sql.insert(Update, names, rows, ordered=True, then=new))
 
 
-def stored_after(account_id: int, after: int, incoming: Sequence[Incoming]) -> dict[int, int]:
+def stored_after(account_id: int, epoch: int, after: int, incoming: Sequence[Incoming]) -> dict[int, int]:
     """Which of these events beyond `after` stand here already: event number -> row id."""
     numbers = [item.event.event_id for item in incoming if item.event.event_id is not None]
-    mine = Update.objects.filter(account_id=account_id, status=Update.Status.PENDING, event_id__in=numbers)
+    mine = Update.objects.filter(account_id=account_id, epoch=epoch, status=Update.Status.PENDING, event_id__in=numbers)
     return dict(mine.filter(event_id__gt=after).values_list("event_id", "pk"))
 
 

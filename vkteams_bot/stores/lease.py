@@ -86,12 +86,13 @@ class Lease:
         else:  # a write, so that SQLite takes its only write lock before anything is read
             self._hold(f"UPDATE {{account}} SET lease_owner = lease_owner WHERE {_MINE} RETURNING 1")
 
-    def advance(self, offset: int, now: datetime) -> None:
+    def advance(self, offset: int, epoch: int, now: datetime) -> None:
         """First statement of an ingest: move the offset on, and hold the lease as `fence` does. Raises LeaseLost."""
         result = _LIMIT_SILENCE if sql.is_postgres() else "1"
         self._hold(
-            f"UPDATE {{account}} SET last_event_id = %s, polled_at = %s WHERE {_MINE} RETURNING {result}",
+            f"UPDATE {{account}} SET last_event_id = %s, epoch = %s, polled_at = %s WHERE {_MINE} RETURNING {result}",
             offset,
+            epoch,
             sql.time_parameter(now),
         )
 

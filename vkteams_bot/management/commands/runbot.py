@@ -26,6 +26,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("alias", nargs="*", help='which bots of VKTEAMS_BOT["BOTS"] (default: all)')
         parser.add_argument("--skip-updates", action="store_true", help="do not handle what came before the start")
+        parser.add_argument(
+            "--reset-offset", action="store_true", help="take all events that the server holds, whatever their ids"
+        )
         parser.add_argument("--reload", action="store_true", help="restart when code changes (development)")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -38,7 +41,7 @@ class Command(BaseCommand):
             sys.exit(run_reloading())
         log_to_terminal(options["verbosity"])
         try:
-            hanging = run_in_loop(_run(aliases, skip_updates=options["skip_updates"]))
+            hanging = run_in_loop(_run(aliases, options["skip_updates"], options["reset_offset"]))
         except ConfigurationError as error:
             raise CommandError(str(error)) from error
         except BotsDied as died:
@@ -50,7 +53,7 @@ class Command(BaseCommand):
             end_process(0)
 
 
-async def _run(aliases: Sequence[str], *, skip_updates: bool) -> int:
+async def _run(aliases: Sequence[str], skip_updates: bool, reset_offset: bool) -> int:
     stop = asyncio.Event()
     with stop_on_signals(stop.set):
-        return await supervise(aliases, stop, skip_updates=skip_updates)
+        return await supervise(aliases, stop, skip_updates=skip_updates, reset_offset=reset_offset)
