@@ -123,7 +123,7 @@ def test_what_kills_the_process_is_not_blamed_on_another_bot_in_it(bench: Bench,
 
 def test_kills_from_outside_convict_nobody(bench: Bench):
     """Each was running in three of them, then each was hit while it ran alone; and they go on."""
-    people = [f"p{number}@example.com" for number in range(6)]
+    people = [f"p{number}@example.com" for number in range(5)]
     bench.emulator.people(people)
     bench.emulator.write([(who, "async-hold 0") for who in people])
     crew = Crew(bench, 3)
@@ -139,7 +139,7 @@ def test_kills_from_outside_convict_nobody(bench: Bench):
 
     written = 1
     rng = random.Random(7)
-    for _ in range(6):
+    for _ in range(5):
         bench.emulator.write([(who, f"async {written + more} 0.05") for more in range(4) for who in people])
         written += 4
         bench.database.wait_done(len(people) * (written - 3) - rng.randrange(len(people)))
@@ -149,7 +149,7 @@ def test_kills_from_outside_convict_nobody(bench: Bench):
     bench.database.wait_done(len(people) * written)
     bench.database.wait_quiet()
 
-    assert crew.kills == 3 + len(people) + 6
+    assert crew.kills == 3 + len(people) + 5
     assert bench.database.statuses() == {"done": len(people) * written}
     assert_in_order(bench.database.records(), {who: list(range(written)) for who in people})
     statuses = assert_replies_are_honest(bench, people)

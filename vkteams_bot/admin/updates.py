@@ -57,7 +57,9 @@ def _exact(rows: Rows, term: str) -> list[Rows]:
     digits = term.removeprefix("#")
     if digits.removeprefix("-").isdecimal() and len(digits) < 19:
         accounts = BotAccount.objects.values_list("pk", flat=True)
-        arms += [rows.filter(account=key, event_id=int(digits)) for key in accounts]
+        # As a subquery: SQLite would walk all updates of the account in their order instead.
+        same = [Update.objects.filter(account=key, event_id=int(digits)) for key in accounts]
+        arms += [rows.filter(pk__in=found.values("pk")) for found in same]
     return arms
 
 
