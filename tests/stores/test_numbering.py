@@ -92,7 +92,7 @@ class TestReview:
         now = int(timezone.now().timestamp())
         assert self.review(found, message(1, timestamp=now + 1)) == ([], False)
         assert self.review(found, message(1, timestamp=now + 3600)) == ([1], True)
-        BotAccount.objects.update(polled_at=None)
+        BotAccount.objects.update(last_event_at=None)
         assert self.review(found, message(1, timestamp=now + 3600)) == ([], False)
 
     def test_a_message_that_claims_to_come_from_the_future_does_not_tell_the_time(self):

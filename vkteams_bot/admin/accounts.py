@@ -135,7 +135,7 @@ class BotAccountAdmin(RecordAdmin[BotAccount], ActionsAdmin[BotAccount]):
         (None, {"fields": ["polling", "polled", "told", "busy", "delivery", "health", "error"]}),
         (_("Rows"), {"fields": ["attention", "waiting", "oldest"]}),
         (_("Identity"), {"fields": ["alias", "user_id", "nick", "name"]}),
-        (_("Polling"), {"fields": ["last_event_id", "epoch", "lease_owner", "lease_until"]}),
+        (_("Polling"), {"fields": ["last_event_id", "last_event_at", "epoch", "lease_owner", "lease_until"]}),
     )
     readonly_fields = flatten_fieldsets(fieldsets)
 

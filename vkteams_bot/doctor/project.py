@@ -9,6 +9,7 @@ from django.core.checks import ERROR, run_checks
 from django.core.exceptions import ImproperlyConfigured
 from django.db import Error, connection
 from django.db.migrations.executor import MigrationExecutor
+from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -50,7 +51,7 @@ def migrations() -> Finding:
 
 def polling(alias: str) -> Finding:
     """Whether a process polls for this bot, and what it says of itself; how long updates have been waiting."""
-    account = BotAccount.objects.filter(alias=alias).order_by("-polled_at", "-pk").first()
+    account = BotAccount.objects.filter(alias=alias).order_by(F("polled_at").desc(nulls_last=True), "-pk").first()
     if account is None:
         return skipped(_("the bot has not run yet"))
     count, oldest = inbox.backlog(account.pk)

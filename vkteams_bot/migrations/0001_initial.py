@@ -39,6 +39,7 @@ class Migration(migrations.Migration):
                 ('name', models.CharField(blank=True, max_length=255, verbose_name='name')),
                 ('last_event_id', models.BigIntegerField(default=0, help_text='Events up to this one are stored and acknowledged.', verbose_name='last event')),
                 ('epoch', models.PositiveIntegerField(default=0, help_text='Raised whenever the server has begun to number its events anew.', verbose_name='numbering')),
+                ('last_event_at', models.DateTimeField(blank=True, null=True, verbose_name='last event at')),
                 ('lease_owner', models.CharField(blank=True, max_length=255, verbose_name='polled by')),
                 ('lease_until', models.DateTimeField(blank=True, null=True, verbose_name='lease until')),
                 ('polled_at', models.DateTimeField(blank=True, null=True, verbose_name='last poll')),

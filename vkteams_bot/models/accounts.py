@@ -28,6 +28,7 @@ class BotAccount(models.Model):
     epoch = models.PositiveIntegerField(
         _("numbering"), default=0, help_text=_("Raised whenever the server has begun to number its events anew.")
     )
+    last_event_at = models.DateTimeField(_("last event at"), null=True, blank=True)
     lease_owner = models.CharField(_("polled by"), max_length=255, blank=True)
     lease_until = models.DateTimeField(_("lease until"), null=True, blank=True)
     polled_at = models.DateTimeField(_("last poll"), null=True, blank=True)

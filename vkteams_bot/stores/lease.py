@@ -90,7 +90,8 @@ class Lease:
         """First statement of an ingest: move the offset on, and hold the lease as `fence` does. Raises LeaseLost."""
         result = _LIMIT_SILENCE if sql.is_postgres() else "1"
         self._hold(
-            f"UPDATE {{account}} SET last_event_id = %s, epoch = %s, polled_at = %s WHERE {_MINE} RETURNING {result}",
+            "UPDATE {account} SET last_event_id = %s, epoch = %s, last_event_at = %s "
+            f"WHERE {_MINE} RETURNING {result}",
             offset,
             epoch,
             sql.time_parameter(now),

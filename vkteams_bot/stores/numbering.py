@@ -133,10 +133,10 @@ def _time(raw: Any) -> float | None:
 
 def _complete_since(account_id: int) -> float | None:
     """What happened from then on stands in the inbox if it was ever stored; None when that is not known."""
-    polled_at = BotAccount.objects.values_list("polled_at", flat=True).get(pk=account_id)
-    if polled_at is None:
+    stored_at = BotAccount.objects.values_list("last_event_at", flat=True).get(pk=account_id)
+    if stored_at is None:
         return None
-    moments = [_latest(account_id, polled_at)]
+    moments = [_latest(account_id, stored_at)]
     rows = Update.objects.filter(account_id=account_id).order_by("pk")
     for status, created_at, done_at in rows.values_list("status", "created_at", "done_at")[:LOOKED_AT]:
         if status in Update.FINISHED and done_at is not None and done_at - created_at < RECENT:
@@ -146,13 +146,13 @@ def _complete_since(account_id: int) -> float | None:
     return min(moments)
 
 
-def _latest(account_id: int, polled_at: datetime) -> float:
+def _latest(account_id: int, stored_at: datetime) -> float:
     """Nothing that happened later was ever stored."""
     rows = Update.objects.filter(account_id=account_id).order_by("-pk")
     newest = list(rows.values_list("created_at", "payload")[:LOOKED_AT])
-    if newest and newest[0][0] >= polled_at:  # what came last is still there
-        recent = ((moment, _time(payload)) for moment, payload in newest if polled_at - moment < RECENT)
+    if newest and newest[0][0] >= stored_at:  # what came last is still there
+        recent = ((moment, _time(payload)) for moment, payload in newest if stored_at - moment < RECENT)
         times = [time for moment, time in recent if time is not None and time < moment.timestamp() + FUTURE_SECONDS]
         if times:
             return max(times)
-    return polled_at.timestamp() + MARGIN_SECONDS
+    return stored_at.timestamp() + MARGIN_SECONDS
