@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-
 import pytest
 from celery import signals
 
@@ -14,7 +12,7 @@ pytestmark = [pytest.mark.orm, pytest.mark.django_db]
 
 
 def test_a_worker_that_is_told_to_stop_hands_on(office: Office, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(tasks, "_stopping", threading.Event())
+    monkeypatch.setattr(tasks, "_stopping", bytearray(1))
     office.delay("1")
     office.notices.clear()
     signals.worker_shutting_down.send(sender="worker", sig="SIGTERM", how="Warm", exitcode=0)

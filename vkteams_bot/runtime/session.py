@@ -17,12 +17,14 @@ from vkteams_bot.routing import Dispatcher
 from vkteams_bot.runtime.backlog import Backlog
 from vkteams_bot.runtime.bot_store import BotStore
 from vkteams_bot.runtime.committer import CommittedSentLog, Committer
+from vkteams_bot.runtime.deaths import first_of
 from vkteams_bot.runtime.due_delivery import DueDelivery
 from vkteams_bot.runtime.handler import UpdateHandler
 from vkteams_bot.runtime.lanes import Lanes
 from vkteams_bot.runtime.lease import keep_lease
 from vkteams_bot.runtime.poller import Poller
 from vkteams_bot.runtime.replies import ReplyDelivery
+from vkteams_bot.stores.lease import LeaseLost
 from vkteams_bot.stores.threads import DatabaseThread, HandlerThreads
 from vkteams_bot.worker.results import retry_strategy
 
@@ -37,7 +39,7 @@ class Session:
     """The parts of a bot that holds its lease.
 
     `thread` is for ingest, `commit_thread` for commits. `on_failure` hears of what ends a conversation's lane, by
-    default that ends the session.
+    default that ends the session. `on_death` hears at once of what ends the session, but for a lost lease.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Session:
         commit_thread: DatabaseThread,
         *,
         on_failure: Callable[[BaseException], None] | None = None,
+        on_death: Callable[[BaseException], object] | None = None,
     ) -> None:
         self._bot = bot
         self._dispatcher = dispatcher
@@ -59,6 +62,7 @@ class Session:
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._tasks: list[asyncio.Task[None]] = []
         self._is_wound_down = False
+        self._on_death = on_death
         strategy = Strategy(conf.fsm_strategy)
         high_water = conf.concurrency * UPDATES_PER_SLOT
         self.committer = Committer(store, commit_thread)
@@ -75,8 +79,12 @@ class Session:
         self.due_delivery = DueDelivery(store.account_id, bot)
 
     def _fail(self, error: BaseException) -> None:
-        if not self._failure.done():
-            self._failure.set_exception(error)
+        if self._failure.done():
+            return
+        self._failure.set_exception(error)
+        self._failure.exception()  # one that comes while the session ends is not asked for any more
+        if self._on_death is not None and not isinstance(first_of(error), LeaseLost):
+            self._on_death(error)
 
     def _watch(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """Background work is named and watched: its death ends the session."""
