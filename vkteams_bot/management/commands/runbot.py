@@ -20,7 +20,8 @@ from vkteams_bot.runtime.supervisor import BotsDied, supervise
 from vkteams_bot.signal_handlers import Deadline, end_process, stop_on_signals
 from vkteams_bot.stores.connection_defaults import set_connection_defaults
 
-EXIT_SECONDS = 5.0
+EXIT_SECONDS = 15.0
+"""For what the project does when the interpreter ends, and for threads of the project that it waits for."""
 
 
 class Command(BaseCommand):
