@@ -14,6 +14,7 @@ from urllib.parse import urlsplit, urlunsplit
 import pytest
 
 from tests.process.bench import Bench, Database, Emulator, assert_in_order, assert_replies_are_honest
+from tests.process.mailing import Mailing
 from tests.process.workers import Workers
 from tests.processes import Process
 from tests.services import PrivateRedis
@@ -171,6 +172,23 @@ def test_it_goes_silent_before_the_start(bench: Bench, through_the_proxy: str, p
     bot.wait_for_line("the database is away, waiting for it")
     bot.terminate()
     assert bot.wait(BOUND) == 0
+
+
+def test_a_second_signal_ends_a_local_broadcast(
+    bench: Bench, manage: Callable[..., Process], through_the_proxy: str, proxy: Proxy, tmp_path: Path
+):
+    """A call in libpq that was interrupted waits for its cancellation: that hung, too."""
+    mailing = Mailing(bench, manage, tmp_path, 200)
+    process = mailing.send("--local", TEST_DATABASE_URL=through_the_proxy)
+    mailing.wait_sent(1, process)
+    proxy.stall()
+    time.sleep(1)
+    process.interrupt()
+    time.sleep(0.5)
+    began = time.monotonic()
+    process.interrupt()
+    assert process.wait() == 130
+    assert time.monotonic() - began < 15
 
 
 @pytest.mark.redis
