@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
@@ -130,6 +131,100 @@ def test_in_a_loop_the_second_ends_the_process_and_waits_for_no_thread() -> None
             assert time.monotonic() - began < 5
         finally:
             process.kill()
+
+
+BLOCKS_ITS_LOOP = """
+import asyncio, sys, time
+from vkteams_bot.runtime.loop import new_event_loop
+from vkteams_bot.signal_handlers import stop_on_signals
+
+async def main():
+    with stop_on_signals(asyncio.Event().set):
+        print("ready", flush=True)
+        time.sleep(60)
+
+with asyncio.Runner(loop_factory=new_event_loop if sys.argv[1] == "uvloop" else asyncio.new_event_loop) as runner:
+    runner.run(main())
+"""
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_a_loop_that_is_blocked_does_not_keep_the_process(loop: str) -> None:
+    """A loop calls its signal handlers itself: three signals came to nothing while a handler slept in it."""
+    with started(BLOCKS_ITS_LOOP, loop) as process:
+        assert read(process) == "ready\n"
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.2)
+        assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == FORCED_EXIT
+        assert "stopped at once by a second signal" in process.communicate()[1]
+
+
+MISSES_ITS_DEADLINE = """
+import asyncio, logging, sys, time
+from vkteams_bot.signal_handlers import Deadline, stop_on_signals
+
+async def loop(stop):
+    await stop.wait()
+    time.sleep(60)
+
+async def executor(stop):
+    asyncio.get_running_loop().run_in_executor(None, time.sleep, 60)  # asyncio.Runner waits for it
+    await stop.wait()
+
+async def log(stop):
+    class Stuck(logging.Handler):
+        def emit(self, record):
+            time.sleep(60)
+    await stop.wait()
+    logging.getLogger().addHandler(Stuck())
+    time.sleep(60)
+
+async def main(deadline):
+    stop = asyncio.Event()
+    with stop_on_signals(stop.set, deadline=deadline):
+        print("ready", flush=True)
+        await globals()[sys.argv[1]](stop)
+
+logging.basicConfig()
+with Deadline(0.5) as deadline:
+    asyncio.run(main(deadline))
+"""
+
+
+@pytest.mark.parametrize("what", ["loop", "executor", "log"])
+def test_what_hangs_while_stopping_is_told_and_left(what: str) -> None:
+    with started(MISSES_ITS_DEADLINE, what) as process:
+        assert read(process) == "ready\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 1
+        told = process.communicate()[1]
+    assert "CRITICAL:vkteams_bot.runtime:the process did not stop within 0 s and is ended" in told
+    assert "main thread is here:\n  File" in told
+
+
+def test_what_ends_in_time_is_let_go() -> None:
+    code = "import time; from vkteams_bot.signal_handlers import Deadline\n"
+    code += "with Deadline(0.2) as deadline: deadline.begin(); deadline.begin()\n"
+    code += "time.sleep(0.6)"
+    with started(code) as process:
+        assert process.wait(20) == 0
+
+
+@contextlib.contextmanager
+def started(*command: str) -> Iterator[subprocess.Popen[str]]:
+    line = [sys.executable, "-c", *command]
+    with subprocess.Popen(line, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def read(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline()
 
 
 def test_in_a_thread_nothing_is_handled_and_nothing_fails() -> None:

@@ -2,7 +2,7 @@
 
 import contextlib
 import logging
-import threading
+import mmap
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,18 +13,34 @@ from vkteams_bot import notify, worker
 from vkteams_bot.broadcasts import expansion
 from vkteams_bot.conf import conf
 from vkteams_bot.pruning import Ages, Pruning, before
+from vkteams_bot.stores.connection_defaults import set_connection_defaults
+from vkteams_bot.stores.migrated import NotMigrated, is_unmigrated
 from vkteams_bot.stores.outages import is_outage
+from vkteams_bot.stores.slow_calls import slow_calls
 from vkteams_bot.worker.heartbeats import heartbeat
 from vkteams_bot.worker.sweeping import notify_of
 
 logger = logging.getLogger("vkteams_bot.worker")
-_stopping = threading.Event()
+_stopping = mmap.mmap(-1, 1)
+"""Not 0 when the worker is to stop. The processes that a worker forks share it: Celery tells them nothing."""
+
+
+def is_stopping() -> bool:
+    """The worker of this process is to end."""
+    return _stopping[0] != 0
+
+
+@signals.worker_init.connect
+def watch_the_database(**_: Any) -> None:
+    """Before there are connections, and before Celery forks."""
+    set_connection_defaults()
+    slow_calls.give_up = is_stopping
 
 
 @signals.worker_shutting_down.connect
 def stop_claiming(**_: Any) -> None:
-    """A worker whose tasks run in this process (solo, threads) does not take the rest of its 5 s."""
-    _stopping.set()
+    """Runs do not take the rest of their 5 s, and a call of ours that hangs in the database is cut."""
+    _stopping[0] = 1
 
 
 @signals.worker_shutdown.connect
@@ -36,13 +52,16 @@ def say_farewell(sender: Any, **_: Any) -> None:
 
 @contextlib.contextmanager
 def left_to_the_next_sweep() -> Iterator[None]:
-    """A lost database ends the task with a line, not with a traceback every few seconds."""
+    """A lost database, or one without our tables, ends the task with a line, not a traceback every few seconds."""
     try:
         yield
     except Error as error:
-        if not is_outage(error):
+        if is_unmigrated(error):
+            logger.error("%s", NotMigrated(error))
+        elif is_outage(error):
+            logger.warning("the database is away, the next sweep goes on: %s", error)
+        else:
             raise
-        logger.warning("the database is away, the next sweep goes on: %s", error)
         connections.close_all()
 
 
@@ -56,13 +75,14 @@ def _beat(task: Task[Any, Any]) -> None:
 def deliver(self: Task[Any, Any], account_id: int, bulk: bool) -> None:
     """Send what is due for an account."""
 
-    def is_stopping() -> bool:
-        _beat(self)  # while it runs, too: a worker of one slot sweeps only between its runs
-        return _stopping.is_set()
+    def stop() -> bool:
+        if not is_stopping():
+            _beat(self)  # while it runs, too: a worker of one slot sweeps only between its runs
+        return is_stopping()
 
     with left_to_the_next_sweep():
         _beat(self)
-        if worker.deliver(account_id, bulk=bulk, stop=is_stopping):
+        if worker.deliver(account_id, bulk=bulk, stop=stop):
             notify.delivery(account_id, bulk=bulk)()
 
 

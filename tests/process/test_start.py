@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import databases
 from tests.process.bench import TOKEN, Bench, Database, Emulator
 from tests.processes import ROOT, Process, wait_until
 
@@ -95,6 +96,17 @@ def test_one_wrong_token_stops_the_others_in_order(bench: Bench):
     assert bot.wait() == 1
     assert not bench.database.accounts.exclude(lease_owner="").exists()
     assert THIRD not in bot.output
+
+
+def test_a_database_without_tables_is_told_in_one_line(bench: Bench, tmp_path: Path):
+    """There were 70 lines of a traceback before the one that says what to do."""
+    empty = databases.sqlite_url(tmp_path / "empty.sqlite3")
+    bot = bench.bot(ready=False, env={"TEST_DATABASE_URL": empty})
+
+    assert bot.wait() == 1
+    bot.wait_for_line("CRITICAL vkteams_bot.runtime bot default died: .*no such table.*: run manage.py migrate$")
+    bot.wait_for_line("^CommandError: .*: run manage.py migrate$")
+    assert len(bot.output.splitlines()) == 2
 
 
 def test_an_unknown_alias(bench: Bench):

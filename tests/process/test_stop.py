@@ -2,6 +2,7 @@
 
 import time
 
+import psycopg
 import pytest
 
 from tests.process.bench import Bench, assert_in_order, assert_replies_are_honest
@@ -114,3 +115,23 @@ def test_a_second_signal_ends_at_once(bench: Bench, kind: str):
     assert bot.wait() == 130
     assert time.monotonic() - began < MARGIN
     assert bench.database.statuses() == {"pending": 1}
+
+
+@pytest.mark.parametrize("database", ["postgres"], indirect=True)
+def test_a_lease_that_is_lost_at_the_very_end_leaves_no_traceback(bench: Bench):
+    """Nobody asked any more what had happened: "Future exception was never retrieved", and its traceback."""
+    bench.emulator.people(["a@example.com"])
+    bench.emulator.write([("a@example.com", "async 1 1")])
+    bot = bench.bot(STOP_TIMEOUT=2)
+    wait_for_runs(bench, 1)
+    with psycopg.connect(bench.database.url) as other:
+        table = bench.database.accounts.model._meta.db_table
+        other.execute(f"SELECT 1 FROM {table} FOR UPDATE")  # its handler's commit waits, and so does the last one
+        bot.terminate()
+        bot.wait_for_line("1 handlers did not finish within 2 s")
+        time.sleep(0.5)
+        other.execute(f"UPDATE {table} SET lease_owner = 'other', lease_until = now() + interval '60 seconds'")
+    bot.wait_for_line("another process took over")
+    assert bot.wait() == 0
+    assert "Traceback" not in bot.output
+    assert "never retrieved" not in bot.output

@@ -10,6 +10,7 @@ from django.db import DataError, InterfaceError
 from vkteams_bot.runtime.bot_store import Changes
 from vkteams_bot.runtime.committer import Committer
 from vkteams_bot.stores.lease import LeaseLost
+from vkteams_bot.stores.migrated import NotMigrated
 from vkteams_bot.stores.threads import DatabaseThread
 from vkteams_bot.stores.uuid7 import uuid7
 
@@ -128,12 +129,13 @@ def test_closing_writes_what_waits():
     assert groups == [[1]]
 
 
-def test_a_lost_lease_ends_it_for_all():
+@pytest.mark.parametrize("error", [LeaseLost(), NotMigrated(Exception("no such table: x"))])
+def test_a_lost_lease_and_a_missing_table_end_it_for_all(error: Exception):
     async def main() -> None:
         store, thread = Store(), DatabaseThread("test")
 
         def lost(changes: Changes) -> None:
-            raise LeaseLost
+            raise error
 
         store.fate = lost
         committer = Committer(store, thread)  # type: ignore[arg-type]
@@ -145,7 +147,7 @@ def test_a_lost_lease_ends_it_for_all():
         await asyncio.sleep(0)
         store.gate.set()
         for waiter in (first, second, running):
-            with pytest.raises(LeaseLost):
+            with pytest.raises(type(error)):
                 await waiter
         await thread.close()
 

@@ -245,6 +245,13 @@ class TestSqlite:
         assert "readonly" in str(error)
         assert is_outage(error)
 
+    def test_a_file_that_was_opened_read_only(self, path: Path, opened: Callable[[str], BaseDatabaseWrapper]) -> None:
+        """The first statement that a connection runs wants to write already."""
+        reader = opened(databases.sqlite_url(path))
+        reader.settings_dict["NAME"] = f"file:{path}?mode=ro"
+        reader.settings_dict["OPTIONS"] = {**reader.settings_dict["OPTIONS"], "uri": True}
+        assert is_outage(raised(reader, "INSERT INTO things VALUES (1)"))
+
     def test_a_file_that_was_replaced(self, database: BaseDatabaseWrapper, path: Path) -> None:
         with database.cursor() as cursor:
             cursor.execute("SELECT * FROM things")

@@ -1,4 +1,5 @@
 import asyncio
+import gc
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -260,6 +261,54 @@ class TestDatabaseThread:
         release.set()
         assert asyncio.run(thread.close())
         assert done.is_set()
+
+
+@pytest.mark.orm
+@pytest.mark.django_db(transaction=True)
+def test_a_session_that_the_server_ended_in_a_transaction_is_no_failure():
+    """SQLSTATE 25P03 in an ingest ended the process."""
+    if connection.vendor == "sqlite":
+        pytest.skip("SQLite has no sessions")
+    thread = DatabaseThread("test")
+    tries: list[int] = []
+
+    def ingest() -> None:
+        tries.append(1)
+        with transaction.atomic(), connection.cursor() as cursor:
+            if len(tries) == 1:
+                cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 20")
+                time.sleep(0.5)
+            cursor.execute("SELECT 1")
+
+    async def main() -> None:
+        await thread.run_with_retry(ingest)
+        assert await thread.close()
+
+    asyncio.run(main())
+    assert len(tries) == 2
+
+
+def test_a_failure_that_nobody_waits_for_any_more_is_not_logged(caplog: pytest.LogCaptureFixture):
+    """A lost lease at the end: "Future exception was never retrieved", with a traceback."""
+    release = threading.Event()
+
+    def work() -> None:
+        release.wait(10)
+        raise LookupError("nobody asks")
+
+    async def main() -> None:
+        thread = DatabaseThread("test")
+        task = asyncio.create_task(thread.run(work))
+        await asyncio.sleep(0.02)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        release.set()
+        assert await thread.close()
+        await asyncio.sleep(0)
+
+    asyncio.run(main())
+    gc.collect()
+    assert caplog.records == []
 
 
 def test_closing_does_not_wait_for_a_database_that_hangs():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from tests.worker.conftest import Office
 from vkteams_bot.broadcasts import expansion
@@ -37,6 +38,25 @@ def test_a_broadcast_that_cannot_be_prepared_holds_up_nothing_else(
     assert office.server.texts == ["1", "2"]
     assert tries == [broadcast.pk]
     assert "could not be prepared" in caplog.text
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_table_that_is_missing_is_told_in_one_line(
+    office: Office, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    delivery = DueDelivery(0, office.bot)
+
+    def broken() -> None:
+        delivery._stop.set()
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT * FROM nowhere")
+
+    monkeypatch.setattr(delivery, "_round", broken)
+    delivery._work()
+    [record] = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert record.getMessage().startswith("what is due could not be delivered, next try in ")
+    assert record.getMessage().endswith(": run manage.py migrate")
+    assert record.exc_info is None
 
 
 def test_what_is_due_leaves_while_a_long_broadcast_is_prepared(office: Office, monkeypatch: pytest.MonkeyPatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from datetime import datetime
 
@@ -16,7 +17,10 @@ from vkteams_bot.limits import Priority
 from vkteams_bot.models import Broadcast, OutgoingCall
 from vkteams_bot.stores import outbox
 from vkteams_bot.stores.outbox import NewCall
+from vkteams_bot.stores.slow_calls import slow_calls
 from vkteams_bot.stores.uuid7 import uuid7
+
+logger = logging.getLogger("vkteams_bot.worker")
 
 CHUNK = 5_000
 
@@ -29,21 +33,24 @@ def prepare(broadcast_id: int, *, report: Report | None = None, chunk_size: int 
     Two that prepare at once, or one that begins again, write no row twice. `report` is told how many recipients have
     been gone through. A wrong segment pauses the broadcast with the reason.
     """
-    broadcast = Broadcast.objects.filter(pk=broadcast_id).preparing().first()
+    with slow_calls.watched("prepare", logger):
+        broadcast = Broadcast.objects.filter(pk=broadcast_id).preparing().first()
     if broadcast is None:
         return False
     looked_at = 0
     try:
         for page in recipients.pages(broadcast, chunk_size):
-            if not _write(broadcast, recipients.reachable(broadcast, page)):
-                return False
+            with slow_calls.watched("prepare", logger):
+                if not _write(broadcast, recipients.reachable(broadcast, page)):
+                    return False
             looked_at += len(page)
             if report is not None:
                 report(looked_at)
     except ConfigurationError as error:
         halt(broadcast_id, str(error))
         return False
-    return finish_preparation(broadcast)
+    with slow_calls.watched("prepare", logger):
+        return finish_preparation(broadcast)
 
 
 def _write(broadcast: Broadcast, page: recipients.Page) -> bool:

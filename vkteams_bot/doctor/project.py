@@ -19,6 +19,7 @@ from vkteams_bot.doctor.findings import Finding, fail, ok, skipped, warn
 from vkteams_bot.models import BotAccount
 from vkteams_bot.stores import inbox
 from vkteams_bot.stores.conditions import report_of
+from vkteams_bot.stores.connection_defaults import connection_options, set_connection_defaults
 from vkteams_bot.worker.duty import duty_of
 
 logger = logging.getLogger("vkteams_bot.doctor")
@@ -27,12 +28,14 @@ APP = "vkteams_bot"
 
 
 def database() -> Finding:
-    """Whether the database answers."""
+    """Whether the database answers, and how connections of `runbot` notice that the network went silent."""
+    set_connection_defaults()
     try:
         connection.ensure_connection()
     except (Error, ImproperlyConfigured) as error:
         return _unusable(error)
-    return ok(connection.vendor)
+    options = ", ".join(f"{name}={value}" for name, value in connection_options().items())
+    return ok(f"{connection.vendor} ({options})" if options else connection.vendor)
 
 
 def migrations() -> Finding:

@@ -17,6 +17,7 @@ from vkteams_bot.api import Bot, Method
 from vkteams_bot.runtime.bot_store import BotStore, Changes
 from vkteams_bot.stores import log
 from vkteams_bot.stores.lease import LeaseLost
+from vkteams_bot.stores.migrated import NotMigrated
 from vkteams_bot.stores.threads import DatabaseThread
 
 logger = logging.getLogger("vkteams_bot.runtime")
@@ -53,7 +54,7 @@ class Committer:
         return await future
 
     async def run(self) -> None:
-        """Until `close()`, then until all is written. Raises LeaseLost."""
+        """Until `close()`, then until all is written. Raises LeaseLost, or NotMigrated."""
         try:
             while self._waiting or not self._closing:
                 if not self._waiting:
@@ -65,9 +66,10 @@ class Committer:
                 group = self._waiting[: self._largest_group]
                 self._waiting = self._waiting[self._largest_group :]
                 await self._write(group)
-        finally:
-            _lose(self._waiting)
+        except BaseException as error:
+            _lose(self._waiting, error)
             self._waiting.clear()
+            raise
 
     async def flush(self) -> None:
         """Until all that was added is written. Raises nothing: what could not be written is logged."""
@@ -86,8 +88,8 @@ class Committer:
             together.add(changes)
         try:
             claimed = frozenset(await self._thread.run_with_retry(partial(self._store.commit, together)))
-        except (LeaseLost, asyncio.CancelledError):
-            _lose(group)
+        except (LeaseLost, NotMigrated, asyncio.CancelledError) as error:
+            _lose(group, error)
             raise
         except Exception as error:  # one of them cannot be written, whatever it is: it is found, and fails alone
             if len(group) > 1:
@@ -110,16 +112,16 @@ class Committer:
         for place, waiting in enumerate(group):
             try:
                 await self._write([waiting])
-            except BaseException:
-                _lose(group[place:])
+            except BaseException as failure:
+                _lose(group[place:], failure)
                 raise
 
 
-def _lose(group: list[Waiting]) -> None:
-    """Whoever waits for these learns that they are not written."""
+def _lose(group: list[Waiting], error: BaseException) -> None:
+    """Whoever waits for these learns that they are not written: for this process the lease is as good as lost."""
     for _, future in group:
         if future is not None and not future.done():
-            future.set_exception(LeaseLost())
+            future.set_exception(error if isinstance(error, NotMigrated) else LeaseLost())
             future.exception()  # a conversation that was cancelled meanwhile asks no more
 
 

@@ -17,7 +17,9 @@ from vkteams_bot.broadcasts import expansion
 from vkteams_bot.broadcasts.lifecycle import PREPARATION_SECONDS
 from vkteams_bot.conf import conf
 from vkteams_bot.models import BotAccount, Broadcast
+from vkteams_bot.stores.migrated import NotMigrated, is_unmigrated
 from vkteams_bot.stores.outages import OutageWait, is_outage
+from vkteams_bot.stores.slow_calls import SlowCalls, slow_calls
 from vkteams_bot.stores.threads import drop_broken_connections
 from vkteams_bot.worker.delivery import deliverers
 from vkteams_bot.worker.duty import duty_of, is_runbots_duty
@@ -38,11 +40,20 @@ class DueDelivery:
     claims from dead processes.
     """
 
-    def __init__(self, account_id: int, bot: Bot, *, look_seconds: float = 2.0, sweep_seconds: float = 10.0) -> None:
+    def __init__(
+        self,
+        account_id: int,
+        bot: Bot,
+        *,
+        look_seconds: float = 2.0,
+        sweep_seconds: float = 10.0,
+        slow: SlowCalls = slow_calls,
+    ) -> None:
         self._account_id = account_id
         self._bot = bot
         self._look_seconds = look_seconds
         self._sweep_seconds = sweep_seconds
+        self._slow = slow
         self._swept_at = float("-inf")
         self._not_before: dict[int, float] = {}
         """When a broadcast that could not be prepared is tried again."""
@@ -93,10 +104,13 @@ class DueDelivery:
                     except Exception:
                         failures += 1
                         pause = CALL.pause(failures)
-                        logger.exception(
-                            "what is due could not be delivered, next try in %.0f s",
+                        is_known = is_unmigrated(error)
+                        logger.error(
+                            "what is due could not be delivered, next try in %.0f s: %s",
                             pause,
-                            extra={"bot": self._bot.alias},
+                            NotMigrated(error) if is_known else error,
+                            exc_info=None if is_known else error,
+                            extra=extra,
                         )
                 if pause:
                     self._stop.wait(pause)
@@ -106,16 +120,20 @@ class DueDelivery:
         connections.close_all()
 
     def _round(self) -> None:
-        drop_broken_connections()
-        if not self._is_on_duty():
-            self._tell_of_neglect()
+        with self._slow.watched("DueDelivery: who delivers", logger, bot=self._bot.alias):
+            drop_broken_connections()
+            is_on_duty = self._is_on_duty()
+            if not is_on_duty:
+                self._tell_of_neglect()
+        if not is_on_duty:
             return
         if time.monotonic() - self._swept_at >= self._sweep_seconds:
             self._swept_at = time.monotonic()
             recover_lost()
         with notify.suppressed():
-            broadcasts = Broadcast.objects.filter(account=self._account_id).unsettled()
-            statuses = dict(broadcasts.values_list("pk", "status"))
+            with self._slow.watched("DueDelivery: which broadcasts", logger, bot=self._bot.alias):
+                broadcasts = Broadcast.objects.filter(account=self._account_id).unsettled()
+                statuses = dict(broadcasts.values_list("pk", "status"))
             self._deliver(broadcasts=bool(statuses))
             for broadcast_id, status in statuses.items():
                 if status == Broadcast.Status.PREPARING:

@@ -34,6 +34,7 @@ from vkteams_bot.runtime.replies import ReplyDelivery
 from vkteams_bot.runtime.slots import Slots
 from vkteams_bot.stores.inbox import CRASHES_ALLOWED, Finished
 from vkteams_bot.stores.lease import LeaseLost
+from vkteams_bot.stores.migrated import NotMigrated
 from vkteams_bot.stores.outages import is_connection_refused, is_outage
 from vkteams_bot.stores.outbox import ClaimedCall, NewCall
 from vkteams_bot.stores.payloads import stored
@@ -138,7 +139,7 @@ class UpdateHandler:
         try:
             handled = self._handled(update, result, context, before)
             await self._commit(handled)
-        except LeaseLost:
+        except (LeaseLost, NotMigrated):
             raise
         except Exception as error:  # what the handler left cannot be written, whatever it is: the handler failed
             logger.exception("the result of a handler cannot be stored", extra={"update": update.id})

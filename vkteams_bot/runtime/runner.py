@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from django.db import Error
@@ -31,7 +31,10 @@ logger = logging.getLogger("vkteams_bot.runtime")
 
 
 class BotRunner:
-    """Runs one bot until `stop` is set. Ends early only with an exception, which should end the process."""
+    """Runs one bot until `stop` is set. Ends early only with an exception, which should end the process.
+
+    `on_death` hears of what kills it, before it is wound up, and maybe again after that.
+    """
 
     def __init__(
         self,
@@ -45,6 +48,7 @@ class BotRunner:
         skip_updates: bool = False,
         alone: asyncio.Lock | None = None,
         reset_offset: bool = False,
+        on_death: Callable[[BaseException], object],
     ) -> None:
         self._bot = bot
         self._dispatcher = dispatcher
@@ -55,16 +59,20 @@ class BotRunner:
         self._skip_updates = skip_updates
         self._alone = alone
         self._reset_offset = reset_offset
+        self._on_death = on_death
         self._is_holding = False
         self._extra = {"bot": bot.alias}
-        self._thread, self._commit_thread = database_threads(f"database-{bot.alias}")
+        self._thread, self._commit_thread = database_threads(f"database-{bot.alias}", bot=bot.alias)
         self.hanging = 0
         """Database threads that nothing can end but the end of the process; known when `run` has ended."""
 
     async def run(self) -> None:
-        """Raises InvalidToken, PollingStuck, or whatever killed one of its tasks."""
+        """Raises InvalidToken, NotMigrated, PollingStuck, or whatever killed one of its tasks."""
         try:
             await self._until_stopped(self._run())
+        except Exception as error:  # whatever it is: told before what follows, which may take its time
+            self._on_death(error)
+            raise
         finally:
             await self._bot.aclose()
             closed = await asyncio.gather(*(thread.close() for thread in {self._thread, self._commit_thread}))
@@ -135,6 +143,7 @@ class BotRunner:
                 self._thread,
                 self._commit_thread,
                 alone=self._alone,
+                on_death=self._on_death,
             )
             logger.info(
                 "bot %s (%s) runs at %s",

@@ -19,6 +19,7 @@ from vkteams_bot.routing import Dispatcher
 from vkteams_bot.runtime.backlog import Backlog
 from vkteams_bot.runtime.bot_store import BotStore
 from vkteams_bot.runtime.committer import CommittedSentLog, Committer
+from vkteams_bot.runtime.deaths import first_of
 from vkteams_bot.runtime.due_delivery import DueDelivery
 from vkteams_bot.runtime.handler import Running, UpdateHandler
 from vkteams_bot.runtime.lanes import Lanes
@@ -43,7 +44,8 @@ class Session:
     """The parts of a bot that holds its lease.
 
     `thread` is for ingest, `commit_thread` for commits. `on_failure` hears of what ends a conversation's lane, by
-    default that ends the session. `alone`: see `Backlog`.
+    default that ends the session. `on_death` hears at once of what ends the session, but for a lost lease. `alone`: see
+    `Backlog`.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Session:
         *,
         on_failure: Callable[[BaseException], None] | None = None,
         alone: asyncio.Lock | None = None,
+        on_death: Callable[[BaseException], object] | None = None,
     ) -> None:
         self._bot = bot
         self._dispatcher = dispatcher
@@ -66,6 +69,7 @@ class Session:
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._tasks: list[asyncio.Task[None]] = []
         self._is_wound_down = False
+        self._on_death = on_death
         strategy = Strategy(conf.fsm_strategy)
         high_water = conf.concurrency * UPDATES_PER_SLOT
         self.committer = Committer(store, commit_thread)
@@ -115,8 +119,12 @@ class Session:
             connections.close_all()
 
     def _fail(self, error: BaseException) -> None:
-        if not self._failure.done():
-            self._failure.set_exception(error)
+        if self._failure.done():
+            return
+        self._failure.set_exception(error)
+        self._failure.exception()  # one that comes while the session ends is not asked for any more
+        if self._on_death is not None and not isinstance(first_of(error), LeaseLost):
+            self._on_death(error)
 
     def _start(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """Background work is named and watched: its death ends the session."""

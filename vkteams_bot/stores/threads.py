@@ -17,7 +17,9 @@ from typing import Any, ParamSpec, TypeVar
 from asgiref.sync import SyncToAsync, ThreadSensitiveContext
 from django.db import DEFAULT_DB_ALIAS, Error, connections
 
+from vkteams_bot.stores.migrated import NotMigrated, is_unmigrated
 from vkteams_bot.stores.outages import OutageWait
+from vkteams_bot.stores.slow_calls import SlowCalls, slow_calls
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -46,19 +48,32 @@ def drop_broken_connections() -> None:
 
 
 class DatabaseThread:
-    """One thread with its own connections, for work that must not wait behind handlers."""
+    """One thread with its own connections, for work that must not wait behind handlers.
 
-    def __init__(self, name: str) -> None:
+    What takes long is told in the name of `bot`.
+    """
+
+    def __init__(self, name: str, *, bot: str | None = None, slow: SlowCalls = slow_calls) -> None:
         self._executor = ThreadPoolExecutor(1, thread_name_prefix=name)
+        self._bot = bot
+        self._slow = slow
 
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run to its end, even when the caller is cancelled: a write that has begun is finished."""
-        future = self._executor.submit(_cleanly, functools.partial(work, *args, **kwargs))
-        return await asyncio.shield(asyncio.wrap_future(future))
+        """Run to its end, even when the caller is cancelled: a write that has begun is finished.
+
+        Raises NotMigrated when a table or column is not there.
+        """
+        future = asyncio.wrap_future(self._executor.submit(self._watched, functools.partial(work, *args, **kwargs)))
+        future.add_done_callback(_taken_note_of)
+        return await asyncio.shield(future)
 
     async def run_with_retry(self, work: Callable[[], T]) -> T:
         """As `run`, but a lost database is waited for. The work may be done twice: a commit that was not answered."""
         return await OutageWait(logger).run_async(lambda: self.run(work))
+
+    def _watched(self, work: functools.partial[T]) -> T:
+        with self._slow.watched(_name_of(work), logger, bot=self._bot):
+            return _cleanly(work)
 
     async def close(self, seconds: float = CLOSE_SECONDS) -> bool:
         """Close its connections; False: it is still busy after so long, and only the end of the process ends it."""
@@ -68,21 +83,35 @@ class DatabaseThread:
         return bool(ended)
 
 
-def database_threads(name: str) -> tuple[DatabaseThread, DatabaseThread]:
+def database_threads(name: str, *, bot: str | None = None) -> tuple[DatabaseThread, DatabaseThread]:
     """One for ingest and one for commits, which PostgreSQL runs side by side; the same one for SQLite's only writer."""
-    ingest = DatabaseThread(f"{name}-ingest")
+    ingest = DatabaseThread(f"{name}-ingest", bot=bot)
     if connections[DEFAULT_DB_ALIAS].vendor == "sqlite":
         return ingest, ingest
-    return ingest, DatabaseThread(f"{name}-commit")
+    return ingest, DatabaseThread(f"{name}-commit", bot=bot)
+
+
+def _taken_note_of(future: asyncio.Future[Any]) -> None:
+    """When its caller was cancelled nobody asks for the failure any more, and asyncio would log it with a traceback."""
+    if not future.cancelled():
+        future.exception()
+
+
+def _name_of(work: Callable[..., object]) -> str:
+    while isinstance(work, functools.partial):
+        work = work.func
+    return getattr(work, "__qualname__", type(work).__name__).removesuffix(".<locals>.<lambda>")
 
 
 def _cleanly(work: Callable[[], T]) -> T:
     drop_broken_connections()
     try:
         return work()
-    except Error:
+    except Error as error:
         # The transaction is rolled back; whatever is left of the connection is not trusted.
         connections.close_all()
+        if is_unmigrated(error):
+            raise NotMigrated(error) from error
         raise
 
 

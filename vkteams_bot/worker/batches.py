@@ -46,6 +46,7 @@ class Batches:
     """The transactions of one run. `by` names the holder of its claims, which last `claim_seconds` unless renewed."""
 
     def __init__(self, account_id: int, bot: Bot, *, by: str, strategy: RetryStrategy, claim_seconds: float) -> None:
+        self.alias = bot.alias
         self._account_id = account_id
         self._bot = bot
         self._by = by

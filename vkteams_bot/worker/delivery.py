@@ -30,6 +30,7 @@ from vkteams_bot.registry import bots
 from vkteams_bot.signals import outbox_progress
 from vkteams_bot.stores.lease import new_owner
 from vkteams_bot.stores.outages import OutageWait, is_outage
+from vkteams_bot.stores.slow_calls import slow_calls
 from vkteams_bot.stores.threads import drop_broken_connections
 from vkteams_bot.worker.batches import Batch, Batches
 from vkteams_bot.worker.results import retry_strategy
@@ -70,11 +71,12 @@ def deliver(account_id: int, *, bulk: bool, seconds: float | None = None, stop: 
     `bulk`: broadcasts and calls of bulk priority, too. True: more is due now and nobody else sees to it. If another
     thread of this process delivers for the account already, it does this, too, and False is returned at once.
     """
-    drop_broken_connections()
-    account = BotAccount.objects.filter(pk=account_id).first()
+    with slow_calls.watched("deliver", logger):
+        drop_broken_connections()
+        account = BotAccount.objects.filter(pk=account_id).first()
+        bot = None if account is None else bot_of(account)
     if account is None:
         return False
-    bot = bot_of(account)
     if bot is None:
         logger.warning(
             "calls wait for the bot %s, which the settings do not have (any more): move or drop them in the admin",
@@ -141,7 +143,7 @@ class Deliverer:
             while True:
                 self._gather(wait)
                 was_claiming, claiming = claiming, time.monotonic() < deadline and not stop()
-                batch = self._write(batches, room=self._room() if claiming else 0)
+                batch = self._write(batches, room=self._room() if claiming else 0, stop=stop)
                 if batch.flights:
                     sender.send(bot, batch.flights, self._answers.put)
                 is_full = len(self._flights) >= self._options.in_flight
@@ -150,10 +152,11 @@ class Deliverer:
                     notify.delivery(self.account_id, bulk=self._bulk, expires=self._options.help)()
                 if not self._flights:
                     if not claiming:
-                        return batches.are_alone()
+                        with slow_calls.watched("Batches.are_alone", logger, bot=bot.alias):
+                            return batches.are_alone()
                     if self._server.is_paused:
                         return False  # the sweep comes again
-                    if batch.wait is None and self._is_finished():
+                    if batch.wait is None and self._is_finished(bot):
                         return False
                 wait = self._options.look if batch.wait is None else min(batch.wait, self._options.look)
                 self._signal(batches, self._options.signal)
@@ -168,10 +171,12 @@ class Deliverer:
             self._batches = (bot, batches)
         return self._batches[1]
 
-    def _is_finished(self) -> bool:
+    def _is_finished(self, bot: Bot) -> bool:
         """Nothing is due, and no other task has asked to look again since. After this, the next one runs itself."""
-        if self._bulk and advance(self.account_id, timezone.now()):
-            return False
+        if self._bulk:
+            with slow_calls.watched("advance", logger, bot=bot.alias):
+                if advance(self.account_id, timezone.now()):
+                    return False
         with self._guard:
             if self._again:
                 self._again = False
@@ -205,12 +210,24 @@ class Deliverer:
         else:
             self._server.record_failure()
 
-    def _write(self, batches: Batches, *, room: int) -> Batch:
-        """As `Batches.write`. A lost database is waited for; what it could not be told is kept for the next run."""
+    def _write(self, batches: Batches, *, room: int, stop: Callable[[], bool]) -> Batch:
+        """As `Batches.write`. A lost database is waited for; what it could not be told is kept for the next run.
+
+        Who is to stop waits no longer than STOP_TIMEOUT.
+        """
         completed, flying = list(self._unwritten), list(self._flights.values())
-        outage = OutageWait(logger, patience=self._options.outage)
+        began = time.monotonic()
+
+        def write() -> Batch:
+            with slow_calls.watched("Batches.write", logger, bot=batches.alias):
+                return batches.write(completed, flying, room=room, bulk=self._bulk)
+
+        def is_late() -> bool:
+            return time.monotonic() - began >= conf.stop_timeout and stop()
+
+        outage = OutageWait(logger, patience=self._options.outage, stop=is_late)
         try:
-            batch = outage.run(lambda: batches.write(completed, flying, room=room, bulk=self._bulk))
+            batch = outage.run(write)
         except (DatabaseError, InterfaceError) as error:
             if not is_outage(error):
                 self._give_up(batches, completed)

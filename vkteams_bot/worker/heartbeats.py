@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from datetime import timedelta
@@ -10,6 +11,9 @@ from django.db import connection
 
 from vkteams_bot.models import Worker
 from vkteams_bot.stores import sql
+from vkteams_bot.stores.slow_calls import slow_calls
+
+logger = logging.getLogger("vkteams_bot.worker")
 
 ALIVE_SECONDS = 6.0
 """A worker that was silent for so long counts as gone. Beat makes one of them sweep every 2 s."""
@@ -33,14 +37,16 @@ class Heartbeat:
             self._noted[name] = moment
         now = {"last_heartbeat": (sql.later(0), ())}
         lives = "ON CONFLICT (name) DO UPDATE SET last_heartbeat = excluded.last_heartbeat"
-        sql.insert(Worker, ("name",), [(sql.storable(name, 255),)], computed=now, then=lives)
-        Worker.objects.filter(last_heartbeat__lt=sql.clock() - timedelta(seconds=KEPT_SECONDS)).delete()
+        with slow_calls.watched("Heartbeat.beat", logger):
+            sql.insert(Worker, ("name",), [(sql.storable(name, 255),)], computed=now, then=lives)
+            Worker.objects.filter(last_heartbeat__lt=sql.clock() - timedelta(seconds=KEPT_SECONDS)).delete()
 
     def end(self, name: str) -> None:
         """The worker stops: others need not wait until it counts as gone."""
         with self._lock:
             self._noted.pop(name, None)
-        Worker.objects.filter(name=sql.storable(name, 255)).delete()
+        with slow_calls.watched("Heartbeat.end", logger):
+            Worker.objects.filter(name=sql.storable(name, 255)).delete()
 
 
 heartbeat = Heartbeat()

@@ -11,6 +11,7 @@ from vkteams_bot.broadcasts.lifecycle import advance
 from vkteams_bot.models import BotAccount
 from vkteams_bot.stores import outbox
 from vkteams_bot.stores.candidates import DueAccount, due_accounts
+from vkteams_bot.stores.slow_calls import slow_calls
 from vkteams_bot.worker.delivery import bot_of
 from vkteams_bot.worker.results import retry_strategy
 
@@ -29,7 +30,8 @@ def sweep(account_id: int | None = None) -> list[DueAccount]:
 def recover_lost() -> None:
     """Take claims from processes that are gone."""
     strategy = retry_strategy()
-    recovered = outbox.recover(resend=strategy.resend_unknown, attempts=strategy.attempts)
+    with slow_calls.watched("recover_lost", logger):
+        recovered = outbox.recover(resend=strategy.resend_unknown, attempts=strategy.attempts)
     if recovered.again or recovered.unknown:
         logger.warning(
             "a process died while it was sending: %d calls are unknown, %d wait again",
@@ -44,9 +46,10 @@ def due_now(account_id: int | None = None, *, broadcasts: bool = True) -> list[D
     Two statements when nothing is, one without `broadcasts`.
     """
     now = timezone.now()
-    due = {account.id: account for account in due_accounts(now) if account_id in (None, account.id)}
-    for key in advance(account_id, now) if broadcasts else ():
-        due[key] = DueAccount(key, key in due and due[key].replies, bulk=True)
+    with slow_calls.watched("due_now", logger):
+        due = {account.id: account for account in due_accounts(now) if account_id in (None, account.id)}
+        for key in advance(account_id, now) if broadcasts else ():
+            due[key] = DueAccount(key, key in due and due[key].replies, bulk=True)
     return list(due.values())
 
 

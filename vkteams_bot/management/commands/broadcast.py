@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import threading
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, time
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from django.core.files.base import ContentFile
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -26,11 +27,13 @@ from vkteams_bot.management.broadcasting import Watch, summary
 from vkteams_bot.management.terminal import log_to_terminal
 from vkteams_bot.models import Broadcast
 from vkteams_bot.registry import bots
-from vkteams_bot.signal_handlers import stop_on_signals
+from vkteams_bot.signal_handlers import FORCED_EXIT, Deadline, interrupt, stop_on_signals
 from vkteams_bot.stores.accounts import account_of
+from vkteams_bot.stores.connection_defaults import set_connection_defaults
 
 FORMATS = {"plain": "", "html": Broadcast.Format.HTML, "markdown": Broadcast.Format.MARKDOWN}
 LONGEST_NAME = 200
+INTERRUPT_SECONDS = 5.0
 Status = Broadcast.Status
 
 
@@ -155,7 +158,9 @@ class Command(BaseCommand):
         stop = threading.Event()
         bar = self._bar(self.stderr._out)
         watch = self._watch(broadcast, bar, stop, self.stderr.write)
-        with stop_on_signals(stop.set) as received:
+        if options.local:
+            set_connection_defaults()
+        with Deadline(INTERRUPT_SECONDS, code=FORCED_EXIT) as deadline, _stopping(stop, deadline) as received:
             try:
                 progress = watch.deliver() if options.local else watch.follow()
             finally:
@@ -179,6 +184,14 @@ class Command(BaseCommand):
             self.stderr.write(str(error))
         else:
             self.stderr.write(f"paused; to go on: manage.py broadcast resume {broadcast.pk} --local")
+
+
+def _stopping(stop: threading.Event, deadline: Deadline) -> AbstractContextManager[list[signal.Signals]]:
+    def force() -> NoReturn:
+        deadline.begin()  # a call that hangs in the database may not be interrupted
+        interrupt()
+
+    return stop_on_signals(stop.set, force=force)
 
 
 _VERBS = {

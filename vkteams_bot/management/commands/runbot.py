@@ -17,7 +17,11 @@ from vkteams_bot.management.reloading import run_reloading
 from vkteams_bot.management.terminal import log_to_terminal
 from vkteams_bot.runtime.loop import run_in_loop
 from vkteams_bot.runtime.supervisor import BotsDied, supervise
-from vkteams_bot.signal_handlers import end_process, stop_on_signals
+from vkteams_bot.signal_handlers import Deadline, end_process, stop_on_signals
+from vkteams_bot.stores.connection_defaults import set_connection_defaults
+
+EXIT_SECONDS = 15.0
+"""For what the project does when the interpreter ends, and for threads of the project that it waits for."""
 
 
 class Command(BaseCommand):
@@ -40,8 +44,10 @@ class Command(BaseCommand):
         if options["reload"]:
             sys.exit(run_reloading())
         log_to_terminal(options["verbosity"])
+        set_connection_defaults()
         try:
-            hanging = run_in_loop(_run(aliases, options["skip_updates"], options["reset_offset"]))
+            with Deadline(longest_stop(conf.stop_timeout)) as deadline:
+                hanging = run_in_loop(_run(aliases, deadline, options["skip_updates"], options["reset_offset"]))
         except ConfigurationError as error:
             raise CommandError(str(error)) from error
         except BotsDied as died:
@@ -52,8 +58,29 @@ class Command(BaseCommand):
         if hanging:
             end_process(0)
 
+    def run_from_argv(self, argv: list[str]) -> None:
+        """The process is this command's: what hangs when the command is done does not keep it."""
+        code = 1
+        try:
+            super().run_from_argv(argv)
+            code = 0
+        except SystemExit as ended:
+            code = ended.code if isinstance(ended.code, int) else 1
+            raise
+        finally:
+            late = Deadline(EXIT_SECONDS, code=code)
+            late.start()
+            late.begin()
 
-async def _run(aliases: Sequence[str], skip_updates: bool, reset_offset: bool) -> int:
+
+def longest_stop(stop_timeout: float) -> float:
+    """The sum of what a stop in order may wait for: handlers, their last commit, the lease, connections and threads."""
+    return 3 * stop_timeout + 25
+
+
+async def _run(aliases: Sequence[str], deadline: Deadline, skip_updates: bool, reset_offset: bool) -> int:
     stop = asyncio.Event()
-    with stop_on_signals(stop.set):
-        return await supervise(aliases, stop, skip_updates=skip_updates, reset_offset=reset_offset)
+    with stop_on_signals(stop.set, deadline=deadline):
+        return await supervise(
+            aliases, stop, skip_updates=skip_updates, reset_offset=reset_offset, on_death=deadline.begin
+        )

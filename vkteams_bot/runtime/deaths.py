@@ -1,0 +1,36 @@
+"""Why a bot died, in one line: with the remedy where it is known, with a traceback where it is not."""
+
+from __future__ import annotations
+
+import logging
+
+from vkteams_bot.exceptions import InvalidToken
+from vkteams_bot.runtime.poller import PollingStuck
+from vkteams_bot.stores.migrated import NotMigrated
+
+logger = logging.getLogger("vkteams_bot.runtime")
+
+
+def tell_death(alias: str, error: BaseException) -> None:
+    """Log it, at once: winding down may take long, or hang."""
+    cause = first_of(error)
+    known = isinstance(cause, InvalidToken | NotMigrated | PollingStuck)
+    logger.critical("bot %s died: %s", alias, sentence(cause), exc_info=None if known else error, extra={"bot": alias})
+
+
+def sentence(error: BaseException) -> str:
+    """What happened, and what to do about it."""
+    if isinstance(error, InvalidToken):
+        return "the server refused the token: check TOKEN, and that API_URL is the installation that issued it"
+    if isinstance(error, PollingStuck):
+        return f"{error}: the process ends, so that whoever supervises it starts another"
+    if isinstance(error, NotMigrated):
+        return str(error)
+    return f"{type(error).__name__}: {error}"
+
+
+def first_of(error: BaseException) -> BaseException:
+    """What stands in a group first."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
