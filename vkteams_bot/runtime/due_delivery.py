@@ -6,6 +6,7 @@ import asyncio
 import logging
 import threading
 import time
+from collections.abc import Callable
 
 from django.db import Error, connections
 from django.utils import timezone
@@ -18,7 +19,7 @@ from vkteams_bot.broadcasts.lifecycle import PREPARATION_SECONDS
 from vkteams_bot.conf import conf
 from vkteams_bot.models import BotAccount, Broadcast
 from vkteams_bot.stores.migrated import NotMigrated, is_unmigrated
-from vkteams_bot.stores.outages import OutageWait, is_outage
+from vkteams_bot.stores.outages import OutageWait, is_connection_refused, is_outage
 from vkteams_bot.stores.slow_calls import SlowCalls, slow_calls
 from vkteams_bot.stores.threads import drop_broken_connections
 from vkteams_bot.worker.delivery import deliverers
@@ -37,7 +38,7 @@ class DueDelivery:
     """Delayed calls, due times, schedules and broadcasts of one account, by the same engine as a worker's.
 
     It looks every `look_seconds`, and at once when this process is told of something; every `sweep_seconds` it takes
-    claims from dead processes.
+    claims from dead processes. `on_refused` is called when the database has no connection for it.
     """
 
     def __init__(
@@ -48,12 +49,14 @@ class DueDelivery:
         look_seconds: float = 2.0,
         sweep_seconds: float = 10.0,
         slow: SlowCalls = slow_calls,
+        on_refused: Callable[[], object] | None = None,
     ) -> None:
         self._account_id = account_id
         self._bot = bot
         self._look_seconds = look_seconds
         self._sweep_seconds = sweep_seconds
         self._slow = slow
+        self._on_refused = on_refused
         self._swept_at = float("-inf")
         self._not_before: dict[int, float] = {}
         """When a broadcast that could not be prepared is tried again."""
@@ -97,6 +100,8 @@ class DueDelivery:
                     break
                 except Exception as error:  # what is due must not end with whatever one row or broadcast brings about
                     connections.close_all()
+                    if self._on_refused is not None and is_connection_refused(error):
+                        self._on_refused()
                     try:
                         if not isinstance(error, Error):
                             raise

@@ -126,8 +126,6 @@ class UpdateHandler:
     async def _handle(self, lane: Lane, update: QueuedUpdate) -> None:
         context = FSMContext(lane.key, lane.record)
         try:
-            if update.suspect:
-                await self._committer.commit(Changes(started=[update.id]))
             result = await self._route(update, context)
         except asyncio.CancelledError:
             self._committer.add(Changes(put_back=[update.id]))
@@ -172,8 +170,12 @@ class UpdateHandler:
         While no connection can be had it has not begun its work there: that is waited for, and does not count.
         """
         interruptions = refusals = 0
+        is_marked = not update.suspect
         while True:
             async with self.slots:
+                if not is_marked:
+                    await self._committer.commit(Changes(started=[update.id]))
+                    is_marked = True
                 with self._threads.assigned():
                     result = await self._run_handler(update, context)
             if result.error is None or not is_outage(result.error):

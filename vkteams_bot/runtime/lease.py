@@ -12,7 +12,9 @@ from typing import Any
 from django.db import Error, connections
 
 from vkteams_bot.stores.lease import Lease
+from vkteams_bot.stores.migrated import NotMigrated, is_unmigrated
 from vkteams_bot.stores.outages import OutageWait, is_connection_refused, is_outage
+from vkteams_bot.stores.slow_calls import slow_calls
 from vkteams_bot.stores.threads import DatabaseThread, drop_broken_connections
 
 logger = logging.getLogger("vkteams_bot.runtime")
@@ -103,9 +105,12 @@ class LeaseKeeper:
     def _renew(self, loop: asyncio.AbstractEventLoop) -> None:
         report, polled_ago = self._report(), self._polled_ago()
         try:
-            drop_broken_connections()
-            self._lease.renew(report, polled_ago)
+            with slow_calls.watched("Lease.renew", logger, bot=self._alias):
+                drop_broken_connections()
+                self._lease.renew(report, polled_ago)
         except Error as error:
+            if is_unmigrated(error):
+                raise NotMigrated(error) from error
             if not is_connection_refused(error):
                 raise
             renewing = self._database.run(self._lease.renew, report, polled_ago)

@@ -62,7 +62,8 @@ class BotRunner:
         self._on_death = on_death
         self._is_holding = False
         self._extra = {"bot": bot.alias}
-        self._thread, self._commit_thread = database_threads(f"database-{bot.alias}", bot=bot.alias)
+        # Handlers keep their connections; the bot's own must not starve beside them.
+        self._thread, self._commit_thread = database_threads(bot.alias, on_refused=threads.spare_connections)
         self.hanging = 0
         """Database threads that nothing can end but the end of the process; known when `run` has ended."""
 

@@ -96,7 +96,7 @@ class Session:
         self.poller = Poller(
             bot, store, thread, self.lanes, self.backlog, self.conditions, strategy=strategy, high_water=high_water
         )
-        self.due_delivery = DueDelivery(store.account_id, bot)
+        self.due_delivery = DueDelivery(store.account_id, bot, on_refused=threads.spare_connections)
         self._watch = Watch(self.conditions, self._handler, threads, self.lanes, self.delivery, high_water=high_water)
         self._keeper = LeaseKeeper(
             store.lease, thread, bot.alias, report=self.conditions.report, polled_ago=self.poller.answered_ago

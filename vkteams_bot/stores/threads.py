@@ -18,7 +18,7 @@ from asgiref.sync import SyncToAsync, ThreadSensitiveContext
 from django.db import DEFAULT_DB_ALIAS, Error, connections
 
 from vkteams_bot.stores.migrated import NotMigrated, is_unmigrated
-from vkteams_bot.stores.outages import OutageWait
+from vkteams_bot.stores.outages import OutageWait, is_connection_refused
 from vkteams_bot.stores.slow_calls import SlowCalls, slow_calls
 
 P = ParamSpec("P")
@@ -50,13 +50,21 @@ def drop_broken_connections() -> None:
 class DatabaseThread:
     """One thread with its own connections, for work that must not wait behind handlers.
 
-    What takes long is told in the name of `bot`.
+    What takes long is told in the name of `bot`. `on_refused` is called when the database has no connection for it.
     """
 
-    def __init__(self, name: str, *, bot: str | None = None, slow: SlowCalls = slow_calls) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        bot: str | None = None,
+        slow: SlowCalls = slow_calls,
+        on_refused: Callable[[], object] | None = None,
+    ) -> None:
         self._executor = ThreadPoolExecutor(1, thread_name_prefix=name)
         self._bot = bot
         self._slow = slow
+        self._on_refused = on_refused
 
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run to its end, even when the caller is cancelled: a write that has begun is finished.
@@ -73,7 +81,12 @@ class DatabaseThread:
 
     def _watched(self, work: functools.partial[T]) -> T:
         with self._slow.watched(_name_of(work), logger, bot=self._bot):
-            return _cleanly(work)
+            try:
+                return _cleanly(work)
+            except Error as error:
+                if self._on_refused is not None and is_connection_refused(error):
+                    self._on_refused()
+                raise
 
     async def close(self, seconds: float = CLOSE_SECONDS) -> bool:
         """Close its connections; False: it is still busy after so long, and only the end of the process ends it."""
@@ -83,12 +96,12 @@ class DatabaseThread:
         return bool(ended)
 
 
-def database_threads(name: str, *, bot: str | None = None) -> tuple[DatabaseThread, DatabaseThread]:
+def database_threads(bot: str, *, on_refused: Callable[[], object]) -> tuple[DatabaseThread, DatabaseThread]:
     """One for ingest and one for commits, which PostgreSQL runs side by side; the same one for SQLite's only writer."""
-    ingest = DatabaseThread(f"{name}-ingest", bot=bot)
+    ingest = DatabaseThread(f"database-{bot}-ingest", bot=bot, on_refused=on_refused)
     if connections[DEFAULT_DB_ALIAS].vendor == "sqlite":
         return ingest, ingest
-    return ingest, DatabaseThread(f"{name}-commit", bot=bot)
+    return ingest, DatabaseThread(f"database-{bot}-commit", bot=bot, on_refused=on_refused)
 
 
 def _taken_note_of(future: asyncio.Future[Any]) -> None:
@@ -203,6 +216,12 @@ class HandlerThreads:
             thread.submit(self._run, self._waiting.popleft(), thread)
         else:
             self._idle.append(thread)
+
+    def spare_connections(self) -> None:
+        """Close those of idle threads: somebody who must not wait gets none."""
+        with self._lock:
+            for thread in self._idle:
+                thread.submit(connections.close_all)
 
     def distrust(self) -> None:
         """The database was away: every thread makes new connections before its next work."""

@@ -127,6 +127,9 @@ class HomeHandlers(HandlerThreads):
     def distrust(self) -> None:
         """The connections are the test's."""
 
+    def spare_connections(self) -> None:
+        """The connections are the test's."""
+
     def close(self) -> int:
         return 0
 
