@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import signal
 import sys
 import time
 from contextlib import ExitStack
@@ -137,6 +138,7 @@ def main() -> int:
     parser.add_argument("--logs", metavar="DIRECTORY", help="keep what the processes wrote")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # mounts and namespaces are removed on the way out
     print(f"seed {options.seed}", file=sys.stderr)
     run = Run(options)
     outcomes = run.outcomes()

@@ -145,17 +145,16 @@ class Stage:
             self.outcome.broken.append(otherwise)
 
     @contextmanager
-    def posting(self, count: int, chats: int = 100) -> Iterator[None]:
+    def posting(self, count: int, chats: int = 400, name: str = "d") -> Iterator[None]:
         """Delay so many calls, in one transaction of a process of its own, while something else happens."""
         first, self.posted = self.posted, self.posted + count
-        people = [f"d{number}@example.com" for number in range(chats)]
-        if not first:
-            self.messenger.introduce(people)
+        people = [f"{name}{number}@example.com" for number in range(chats)]
+        self.messenger.introduce(who for who in people if who not in self.others)
         process = self.manage(
             "shell",
             "-c",
             "from vkteams_bot import bot\n"
-            f"bot.delay_many([bot.send_text(f'd{{i % {chats}}}@example.com', f'delayed {{i}}')"
+            f"bot.delay_many([bot.send_text(f'{name}{{i % {chats}}}@example.com', f'delayed {{i}}')"
             f" for i in range({first}, {self.posted})])",
         )
         for number in range(first, self.posted):
