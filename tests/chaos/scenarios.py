@@ -178,6 +178,7 @@ def limit(stage: Stage) -> None:
     stage.configure({"RATE_LIMIT": rate, "BURST": burst})
     crew = Crew(stage)
     kills = stage.plan(3, 2)
+    stage.messenger.sends_take(0.3)
     stage.runbot()
     crew.hire(2)
     with RateWatch(stage.messenger) as watch:
@@ -186,7 +187,7 @@ def limit(stage: Stage) -> None:
             for number in range(kills):
                 stage.say(f"kill {number + 1} of {kills}")
                 with stage.posting(100):
-                    stage.until_sending()
+                    stage.until_sending(5)
                     time.sleep(stage.rng.uniform(0, 0.3))
                     crew.strike(number % 2)
         stage.settle(unknown_per_fault=2 * IN_FLIGHT)
