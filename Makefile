@@ -34,7 +34,7 @@ test: setup ## run all tests on SQLite, then those marked "orm" on PostgreSQL (A
 	$(PYTEST) $(ARGS)
 	$(PYTHON) -m tests.services postgres -- $(PYTEST) -m orm $(ARGS)
 
-chaos: setup ## kill, cut off and lock everything, and count what is lost: docs/guarantees.md (ARGS=--short: a short one)
+chaos: setup ## kill, cut off and lock everything, and count what is lost: docs/guarantees.md (ARGS=--short: in two minutes)
 	$(PYTHON) -m tests.chaos $(ARGS)
 
 check: setup ## lint, format, types, migrations, system checks, translations, docs

@@ -10,7 +10,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -128,7 +128,8 @@ class Stage:
         """A fault: the process with its children. Returns when."""
         self.outcome.faults += 1
         at = time.monotonic()
-        os.killpg(process.pid, signum)
+        with suppress(ProcessLookupError):  # it ended by itself: a worker may, without its broker
+            os.killpg(process.pid, signum)
         if signum == signal.SIGKILL:
             process.wait()
         return at
