@@ -8,7 +8,7 @@ WORKERS ?= 3
 PYTEST := $(PYTHON) -m pytest -n $(WORKERS) --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench wheel-test clean
+.PHONY: help setup run test chaos check bench wheel-test clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | awk -F '\t' '{ printf "  make %-11s %s\n", $$1, $$2 }'
@@ -33,6 +33,9 @@ run: setup ## start the example project and its playground: chat with the bot in
 test: setup ## run all tests on SQLite, then those marked "orm" on PostgreSQL (ARGS=... goes to pytest)
 	$(PYTEST) $(ARGS)
 	$(PYTHON) -m tests.services postgres -- $(PYTEST) -m orm $(ARGS)
+
+chaos: setup ## kill, cut off and lock everything, and count what is lost: docs/guarantees.md (ARGS=--short: in two minutes)
+	$(PYTHON) -m tests.chaos $(ARGS)
 
 check: setup ## lint, format, types, migrations, system checks, translations, docs
 	$(PYTHON) -m ruff check

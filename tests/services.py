@@ -61,9 +61,11 @@ class PrivatePostgres(Postgres):
     """A PostgreSQL server of our own, which can be stopped and started again with its data.
 
     It keeps what it committed when it is stopped, though not when the machine is: it does not wait for the disk.
+    ``also_for`` names a network, such as 10.0.0.0/8, whose hosts may log in, too.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, also_for: str | None = None) -> None:
+        self._addresses = "127.0.0.1" if also_for is None else "0.0.0.0"
         programs = self._programs()
         # PostgreSQL refuses to run as root.
         self._user = _unprivileged_user() if os.geteuid() == 0 else None
@@ -85,6 +87,9 @@ class PrivatePostgres(Postgres):
         ) as initdb:
             if initdb.wait(120) != 0:
                 raise AssertionError(str(initdb))
+        if also_for is not None:
+            with open(self._data / "pg_hba.conf", "a") as rules:
+                rules.write(f"host all all {also_for} scram-sha-256\n")
         # The port may be taken between the look and the start.
         for attempt in (1, 2, 3):
             self._port = free_port()
@@ -103,7 +108,7 @@ class PrivatePostgres(Postgres):
         self._process = Process(
             self._postgres,
             *("-D", self._data, "-p", str(self._port)),
-            *("-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="),
+            *("-c", f"listen_addresses={self._addresses}", "-c", "unix_socket_directories="),
             *("-c", "shared_buffers=32MB", "-c", "max_connections=100"),
             *("-c", "fsync=off", "-c", "full_page_writes=off"),
             cwd=self._directory,
