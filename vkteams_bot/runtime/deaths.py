@@ -6,6 +6,7 @@ import logging
 
 from vkteams_bot.exceptions import InvalidToken
 from vkteams_bot.runtime.poller import PollingStuck
+from vkteams_bot.stores.database_file import DatabaseReplaced
 from vkteams_bot.stores.migrated import NotMigrated
 
 logger = logging.getLogger("vkteams_bot.runtime")
@@ -14,7 +15,7 @@ logger = logging.getLogger("vkteams_bot.runtime")
 def tell_death(alias: str, error: BaseException) -> None:
     """Log it, at once: winding down may take long, or hang."""
     cause = first_of(error)
-    known = isinstance(cause, InvalidToken | NotMigrated | PollingStuck)
+    known = isinstance(cause, InvalidToken | NotMigrated | DatabaseReplaced | PollingStuck)
     logger.critical("bot %s died: %s", alias, sentence(cause), exc_info=None if known else error, extra={"bot": alias})
 
 
@@ -24,7 +25,7 @@ def sentence(error: BaseException) -> str:
         return "the server refused the token: check TOKEN, and that API_URL is the installation that issued it"
     if isinstance(error, PollingStuck):
         return f"{error}: the process ends, so that whoever supervises it starts another"
-    if isinstance(error, NotMigrated):
+    if isinstance(error, NotMigrated | DatabaseReplaced):
         return str(error)
     return f"{type(error).__name__}: {error}"
 

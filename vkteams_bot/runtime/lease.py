@@ -11,6 +11,7 @@ from typing import Any
 
 from django.db import Error, connections
 
+from vkteams_bot.stores.database_file import DatabaseFile
 from vkteams_bot.stores.lease import Lease
 from vkteams_bot.stores.migrated import NotMigrated, is_unmigrated
 from vkteams_bot.stores.outages import OutageWait, is_connection_refused, is_outage
@@ -74,10 +75,14 @@ class LeaseKeeper:
         self._alias = alias
         self._report = report
         self._polled_ago = polled_ago
+        self._file = DatabaseFile()
         self._stopped = threading.Event()
 
     async def run(self) -> None:
-        """For ever. Raises LeaseLost when another process took over, as after a long outage of the database."""
+        """For ever. Raises LeaseLost when another process took over, as after a long outage of the database.
+
+        Raises DatabaseReplaced when the lease is one in a file that was moved away.
+        """
         loop = asyncio.get_running_loop()
         lost: asyncio.Future[None] = loop.create_future()
         thread = threading.Thread(target=self._keep, args=[loop, lost], name=f"lease-{self._alias}", daemon=True)
@@ -103,6 +108,7 @@ class LeaseKeeper:
             connections.close_all()
 
     def _renew(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._file.check()
         report, polled_ago = self._report(), self._polled_ago()
         try:
             with slow_calls.watched("Lease.renew", logger, bot=self._alias):

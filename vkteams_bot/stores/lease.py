@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import os
 import socket
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -25,8 +28,36 @@ class LeaseLost(Exception):
 
 
 def new_owner() -> str:
-    """A name for this process that an operator can find: host, process id, and something unique."""
-    return f"{socket.gethostname()[:200]}:{os.getpid()}:{uuid4().hex[:8]}"
+    """A name for this process that an operator can find: host, process id, and something unique.
+
+    That begins with where the process id counts (`_place`).
+    """
+    return f"{socket.gethostname()[:200]}:{os.getpid()}:{_place()}{uuid4().hex[:8]}"
+
+
+@functools.cache
+def _place() -> str:
+    """This boot of this machine and its namespace of process ids: containers may share a host name. "" if unknown."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        namespace = os.readlink("/proc/self/ns/pid")
+    except OSError:
+        return ""
+    return hashlib.blake2b(f"{boot} {namespace}".encode(), digest_size=4).hexdigest()
+
+
+def is_dead(owner: str) -> bool:
+    """This holder's process is known to be gone: it ran where this one does, and its process id is free."""
+    _, pid, unique = ([*owner.rsplit(":", 2), "", ""])[:3]
+    if not _place() or not unique.startswith(_place()) or len(unique) != len(_place()) + 8 or not pid.isdecimal():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:  # it belongs to somebody else
+        return False
+    return False
 
 
 class Lease:
@@ -45,7 +76,9 @@ class Lease:
             # Waits for the transactions of the holder that are under way: see fence().
             account = BotAccount.objects.select_for_update().get(pk=self.account_id)
             now = sql.clock()
-            if account.lease_owner != self.owner and account.lease_until is not None and account.lease_until >= now:
+            is_anothers = account.lease_owner not in ("", self.owner)
+            lasts = account.lease_until is not None and account.lease_until >= now
+            if is_anothers and lasts and not is_dead(account.lease_owner):
                 return False
             if account.lease_owner != self.owner:
                 self.abandoned_by = account.lease_owner

@@ -118,7 +118,9 @@ def _defaults(model: type[Model], filled: set[str]) -> dict[str, Any]:
     """What the model says of the columns that a statement does not fill. Raises TypeError for one without a default."""
     defaults: dict[str, Any] = {}
     for field in model._meta.concrete_fields:
-        if field.attname in filled or field.has_db_default() or (field.primary_key and not field.has_default()):
+        if field.attname in filled:
+            continue
+        if not field.has_default() and (field.has_db_default() or field.primary_key):
             continue
         if field.has_default():
             value = field.get_default()
