@@ -9,7 +9,7 @@ from django.db import DEFAULT_DB_ALIAS, connections
 
 
 class DatabaseReplaced(Exception):
-    """Another file stands in the place of the database. In WAL mode SQLite writes on into the one that was moved away."""
+    """Another file stands in the place of the database. In WAL mode SQLite writes on into the old one."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(
