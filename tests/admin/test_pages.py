@@ -193,6 +193,28 @@ def test_a_bot_that_fails_says_so(admin_client: Client, world: World) -> None:
     assert "502 Bad Gateway" in text(admin_client, f"/botaccount/{account.pk}/change/")
 
 
+def test_a_bot_shows_what_keeps_it_from_answering_while_its_process_lives(admin_client: Client, world: World) -> None:
+    update = world.update(status="pending", created_at=timezone.now() - timedelta(minutes=3))
+    since = (timezone.now() - timedelta(seconds=40)).isoformat()
+    values = {"count": 100, "handlers": "shop.bot:order (98, 190 s)"}
+    handler = {"handler": "shop.bot:order", "update": update.pk, "chat_id": "ann@corp", "since": since}
+    account = world.account
+    account.report = {"conditions": [{"key": "slots_full", "since": since, "values": values}], "busy": [handler]}
+    account.save()
+    change = f"/botaccount/{account.pk}/change/"
+    assert ">slots_full<" in text(admin_client, "/botaccount/")
+    page = text(admin_client, change)
+    assert "all 100 slots (CONCURRENCY) are taken by shop.bot:order (98, 190 s)" in page
+    assert f'/update/{update.pk}/change/">shop.bot:order</a> ann@corp' in page
+    assert "40 seconds ago" in page or "41 seconds ago" in page
+    assert "3 minutes ago" in page
+    russian = admin_client.get(f"{APP}{change}", headers={"accept-language": "ru"}).content.decode()
+    assert "все места (CONCURRENCY), 100, заняты" in russian
+
+    BotAccount.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    assert "slots_full" not in text(admin_client, change)
+
+
 def test_counts_of_a_bot_are_its_own_and_capped(
     admin_client: Client, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

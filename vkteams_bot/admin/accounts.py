@@ -168,7 +168,7 @@ class BotAccountAdmin(RecordAdmin[BotAccount], ActionsAdmin[BotAccount]):
         if not conditions:
             return badge(gettext("nothing"), "good") if account.is_polled else EMPTY
         lines = ((badge(condition.key, "bad"), str(condition), ago(condition.since)) for condition in conditions)
-        return format_html_join("", "<p>{} {} {}</p>", lines)
+        return format_html_join("", '<p>{} {} <span class="vkt-quiet">{}</span></p>', lines)
 
     @admin.display(description=_("handlers that run for long"))
     def busy(self, account: BotAccount) -> str | SafeString:
@@ -181,7 +181,7 @@ class BotAccountAdmin(RecordAdmin[BotAccount], ActionsAdmin[BotAccount]):
             )
             for item in report_of(account).busy
         )
-        return format_html_join("", '<p><a href="{}">{}</a> {} {}</p>', lines) or EMPTY
+        return format_html_join("", '<p><a href="{}">{}</a> {} <span class="vkt-quiet">{}</span></p>', lines) or EMPTY
 
     @admin.display(description=_("oldest waiting update"))
     def oldest(self, account: BotAccount) -> str | SafeString:
