@@ -14,9 +14,9 @@ from vkteams_bot.broadcasts import expansion
 from vkteams_bot.conf import conf
 from vkteams_bot.pruning import Ages, Pruning, before
 from vkteams_bot.stores.connection_defaults import set_connection_defaults
-from vkteams_bot.stores.migrated import NotMigrated, is_unmigrated
 from vkteams_bot.stores.outages import is_outage
 from vkteams_bot.stores.slow_calls import slow_calls
+from vkteams_bot.stores.wrong_database import NotMigrated, is_unmigrated
 from vkteams_bot.worker.heartbeats import heartbeat
 from vkteams_bot.worker.sweeping import notify_of
 

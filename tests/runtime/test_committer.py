@@ -10,9 +10,9 @@ from django.db import DataError, InterfaceError
 from vkteams_bot.runtime.bot_store import Changes
 from vkteams_bot.runtime.committer import Committer
 from vkteams_bot.stores.lease import LeaseLost
-from vkteams_bot.stores.migrated import NotMigrated
 from vkteams_bot.stores.threads import DatabaseThread
 from vkteams_bot.stores.uuid7 import uuid7
+from vkteams_bot.stores.wrong_database import NotMigrated
 
 LARGEST = 200
 

@@ -8,7 +8,7 @@ import pytest
 from vkteams_bot.exceptions import InvalidToken
 from vkteams_bot.runtime.deaths import tell_death
 from vkteams_bot.runtime.poller import PollingStuck
-from vkteams_bot.stores.migrated import NotMigrated
+from vkteams_bot.stores.wrong_database import NotMigrated
 
 KNOWN: list[tuple[Callable[[], Exception], str]] = [
     (lambda: InvalidToken("no"), "the server refused the token: check TOKEN, and that API_URL is "),

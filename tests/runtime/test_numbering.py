@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from vkteams_bot.runtime.numbering import LONGEST_SILENCE, Numbering
+from vkteams_bot.runtime.poller import LONGEST_SILENCE, Numbering
 
 
 class Clock:

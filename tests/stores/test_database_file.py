@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from vkteams_bot.stores.database_file import DatabaseFile, DatabaseReplaced
+from vkteams_bot.stores.wrong_database import DatabaseFile, DatabaseReplaced
 
 
 @pytest.fixture

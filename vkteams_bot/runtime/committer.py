@@ -17,8 +17,8 @@ from vkteams_bot.api import Bot, Method
 from vkteams_bot.runtime.bot_store import BotStore, Changes
 from vkteams_bot.stores import log
 from vkteams_bot.stores.lease import LeaseLost
-from vkteams_bot.stores.migrated import NotMigrated
 from vkteams_bot.stores.threads import DatabaseThread
+from vkteams_bot.stores.wrong_database import NotMigrated
 
 logger = logging.getLogger("vkteams_bot.runtime")
 

@@ -6,8 +6,7 @@ import logging
 
 from vkteams_bot.exceptions import InvalidToken
 from vkteams_bot.runtime.poller import PollingStuck
-from vkteams_bot.stores.database_file import DatabaseReplaced
-from vkteams_bot.stores.migrated import NotMigrated
+from vkteams_bot.stores.wrong_database import DatabaseReplaced, NotMigrated
 
 logger = logging.getLogger("vkteams_bot.runtime")
 
@@ -35,3 +34,9 @@ def first_of(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
+
+
+def explain(group: BaseExceptionGroup[BaseException]) -> str:
+    """For the person at the terminal: one sentence for each bot; the tracebacks go to the log at DEBUG."""
+    logger.debug("why the bots died", exc_info=group)
+    return "; ".join(sentence(first_of(error)) for error in group.exceptions)

@@ -18,10 +18,10 @@ from vkteams_bot.broadcasts import expansion
 from vkteams_bot.broadcasts.lifecycle import PREPARATION_SECONDS
 from vkteams_bot.conf import conf
 from vkteams_bot.models import BotAccount, Broadcast
-from vkteams_bot.stores.migrated import NotMigrated, is_unmigrated
 from vkteams_bot.stores.outages import OutageWait, is_connection_refused, is_outage
 from vkteams_bot.stores.slow_calls import SlowCalls, slow_calls
 from vkteams_bot.stores.threads import drop_broken_connections
+from vkteams_bot.stores.wrong_database import NotMigrated, is_unmigrated
 from vkteams_bot.worker.delivery import deliverers
 from vkteams_bot.worker.duty import duty_of, is_runbots_duty
 from vkteams_bot.worker.sender import sender

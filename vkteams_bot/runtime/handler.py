@@ -34,12 +34,12 @@ from vkteams_bot.runtime.replies import ReplyDelivery
 from vkteams_bot.runtime.slots import Slots
 from vkteams_bot.stores.inbox import CRASHES_ALLOWED, Finished
 from vkteams_bot.stores.lease import LeaseLost
-from vkteams_bot.stores.migrated import NotMigrated
 from vkteams_bot.stores.outages import is_connection_refused, is_outage
 from vkteams_bot.stores.outbox import ClaimedCall, NewCall
 from vkteams_bot.stores.payloads import stored
 from vkteams_bot.stores.threads import HandlerThreads
 from vkteams_bot.stores.uuid7 import uuid7
+from vkteams_bot.stores.wrong_database import NotMigrated
 from vkteams_bot.worker.sender import InFlight
 
 logger = logging.getLogger("vkteams_bot.runtime")

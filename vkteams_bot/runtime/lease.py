@@ -11,12 +11,11 @@ from typing import Any
 
 from django.db import Error, connections
 
-from vkteams_bot.stores.database_file import DatabaseFile
 from vkteams_bot.stores.lease import Lease
-from vkteams_bot.stores.migrated import NotMigrated, is_unmigrated
 from vkteams_bot.stores.outages import OutageWait, is_connection_refused, is_outage
 from vkteams_bot.stores.slow_calls import slow_calls
 from vkteams_bot.stores.threads import DatabaseThread, drop_broken_connections
+from vkteams_bot.stores.wrong_database import DatabaseFile, NotMigrated, is_unmigrated
 
 logger = logging.getLogger("vkteams_bot.runtime")
 

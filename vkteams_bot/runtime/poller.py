@@ -20,7 +20,6 @@ from vkteams_bot.fsm import StateKey, StateRecord, Strategy, key_for
 from vkteams_bot.runtime.backlog import Backlog
 from vkteams_bot.runtime.bot_store import BotStore, Ingested
 from vkteams_bot.runtime.lanes import Lanes, QueuedUpdate
-from vkteams_bot.runtime.numbering import Numbering
 from vkteams_bot.stores.conditions import Conditions
 from vkteams_bot.stores.inbox import Incoming, event_number
 from vkteams_bot.stores.threads import DatabaseThread
@@ -30,6 +29,7 @@ logger = logging.getLogger("vkteams_bot.runtime")
 # A server that answers at once with nothing new must not be asked in a tight loop.
 QUICK_SECONDS = 0.25
 MARGIN_SECONDS = 60.0
+LONGEST_SILENCE = 3600.0
 LONGEST_UNREADABLE = 50_000
 # The data is at fault, not the database: waiting would not help.
 UNSTORABLE = (DataError, IntegrityError, ValueError, OverflowError, RecursionError)
@@ -41,6 +41,35 @@ class Unreadable(dict[str, str]):
 
 class PollingStuck(RuntimeError):
     """No poll came back for far longer than it may take."""
+
+
+class Numbering:
+    """Whether the server is known to number its events as before. While it is not, polls ask from 0.
+
+    That acknowledges nothing, and shows a server's events whatever their ids are; a server that is as it was shows what
+    was not acknowledged, or keeps silent until there is something new. So it is asked at the start, after a failed
+    poll, and when nothing came for `silence` seconds; for twice as long when it only showed again what was stored.
+    """
+
+    def __init__(self, silence: float) -> None:
+        self._shortest = self._silence = silence
+        self._since = time.monotonic()
+        self.is_known = False
+
+    def doubt(self) -> None:
+        """The server may have become another one."""
+        self.is_known = False
+
+    def heard(self, *, fresh: bool) -> None:
+        """Events came, whether fresh ones or again."""
+        self._silence = self._shortest if fresh else min(2 * self._silence, LONGEST_SILENCE)
+        self._since = time.monotonic()
+        self.is_known = True
+
+    def heard_nothing(self) -> None:
+        """A poll was empty."""
+        if time.monotonic() - self._since >= self._silence:
+            self.is_known = False
 
 
 class Poller:

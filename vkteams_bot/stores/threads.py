@@ -17,9 +17,9 @@ from typing import Any, ParamSpec, TypeVar
 from asgiref.sync import SyncToAsync, ThreadSensitiveContext
 from django.db import DEFAULT_DB_ALIAS, Error, connections
 
-from vkteams_bot.stores.migrated import NotMigrated, is_unmigrated
 from vkteams_bot.stores.outages import OutageWait, is_connection_refused
 from vkteams_bot.stores.slow_calls import SlowCalls, slow_calls
+from vkteams_bot.stores.wrong_database import NotMigrated, is_unmigrated
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -14,10 +14,10 @@ from vkteams_bot.emulator.page.project_urls import PREFIX
 from vkteams_bot.emulator.sockets import address
 from vkteams_bot.emulator.world import World
 from vkteams_bot.exceptions import ConfigurationError
-from vkteams_bot.management.deaths import explain
 from vkteams_bot.management.extras import require
 from vkteams_bot.management.listening import listen
 from vkteams_bot.management.terminal import log_to_terminal
+from vkteams_bot.runtime.deaths import explain
 from vkteams_bot.runtime.loop import run_in_loop
 from vkteams_bot.signal_handlers import stop_on_signals
 

@@ -12,9 +12,9 @@ from django.core.management.base import BaseCommand, CommandError
 
 from vkteams_bot.conf import conf
 from vkteams_bot.exceptions import ConfigurationError
-from vkteams_bot.management.deaths import explain
 from vkteams_bot.management.reloading import run_reloading
 from vkteams_bot.management.terminal import log_to_terminal
+from vkteams_bot.runtime.deaths import explain
 from vkteams_bot.runtime.loop import run_in_loop
 from vkteams_bot.runtime.supervisor import BotsDied, supervise
 from vkteams_bot.signal_handlers import Deadline, end_process, stop_on_signals

@@ -1,11 +1,36 @@
-"""Whether the file of SQLite is still the one that this process opened."""
+"""A database that is not the one that this version, or this process, needs: waiting would not help."""
 
 from __future__ import annotations
 
 import os
+import re
+import sqlite3
 from pathlib import Path
 
-from django.db import DEFAULT_DB_ALIAS, connections
+from django.db import DEFAULT_DB_ALIAS, Error, connections
+
+MISSING = ("42P01", "42703")
+"""SQLSTATEs of PostgreSQL: no such table, no such column."""
+SQLITE_MISSING = re.compile(r"no such (table|column): |table \S+ has no column named ")
+
+
+class NotMigrated(Exception):
+    """The tables are not those of this version, and waiting would not help. The text says what to do."""
+
+    def __init__(self, error: BaseException) -> None:
+        what = str(error).partition("\n")[0]
+        super().__init__(f"the tables in the database are not those of this version ({what}): run manage.py migrate")
+
+
+def is_unmigrated(error: BaseException) -> bool:
+    """A statement met a table or column that is not there."""
+    cause = error.__cause__
+    if not isinstance(error, Error) or cause is None:
+        return False
+    if isinstance(cause, sqlite3.Error):
+        return SQLITE_MISSING.match(str(cause)) is not None
+    state = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)  # psycopg, psycopg2
+    return state in MISSING
 
 
 class DatabaseReplaced(Exception):

@@ -7,9 +7,9 @@ from django.db import Error, IntegrityError, OperationalError, connection
 
 from vkteams_bot.models import BotAccount
 from vkteams_bot.stores import sql
-from vkteams_bot.stores.migrated import NotMigrated, is_unmigrated
 from vkteams_bot.stores.outages import is_outage
 from vkteams_bot.stores.threads import DatabaseThread
+from vkteams_bot.stores.wrong_database import NotMigrated, is_unmigrated
 
 pytestmark = [pytest.mark.orm, pytest.mark.django_db(transaction=True)]
 
