@@ -14,6 +14,7 @@ from playwright.sync_api import Page, sync_playwright
 from tests import services
 from tests.processes import Process
 from tests.services import Postgres, PrivatePostgres, PrivateRedis, ServiceMissing
+from vkteams_bot.api import redaction
 
 # Many containers set this. Every process of the tests would compile the package anew: a quarter of its start.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -57,10 +58,12 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 
 @pytest.fixture(autouse=True)
-def _language() -> Iterator[None]:
-    """A request leaves its language to the thread: the next test must not speak it."""
+def _nothing_is_left_behind() -> Iterator[None]:
+    """A request leaves its language to the thread, and a bot its token to what is hidden from then on."""
+    tokens = set(redaction._known)
     yield
     translation.deactivate()
+    redaction._known.intersection_update(tokens)
 
 
 @pytest.fixture

@@ -206,3 +206,8 @@ def test_bots_may_be_made_while_others_write_logs(tokens_forgotten):
 def test_empty_token_is_not_remembered():
     remember_token("")
     assert redact("abc") == "abc"
+
+
+def test_what_is_too_short_for_a_secret_does_not_cut_up_texts():
+    remember_token("001")
+    assert redact("vkteams_bot.W001 at 10.001") == "vkteams_bot.W001 at 10.001"
