@@ -68,7 +68,6 @@ class Running:
     """A handler that runs: for which update, since when by time.monotonic(), and how far it is."""
 
     update: QueuedUpdate
-    chat_id: str
     run: Run
     since: float
 
@@ -106,8 +105,8 @@ class UpdateHandler:
         self._delivery = delivery
         self._threads = threads
         self.slots = Slots(conf.concurrency)
-        self.running: dict[asyncio.Task[Any], Running] = {}
-        """Handlers that run now, by the task of their conversation."""
+        self.running: dict[Lane, Running] = {}
+        """Handlers that run now, by their conversations."""
         self.refused: dict[int, str] = {}
         """Updates whose handlers get no connection to the database, and what it says."""
         self._stopping = asyncio.Event()
@@ -126,7 +125,7 @@ class UpdateHandler:
     async def _handle(self, lane: Lane, update: QueuedUpdate) -> None:
         context = FSMContext(lane.key, lane.record)
         try:
-            result = await self._route(update, context)
+            result = await self._route(lane, update, context)
         except asyncio.CancelledError:
             self._committer.add(Changes(put_back=[update.id]))
             raise
@@ -164,7 +163,7 @@ class UpdateHandler:
             self._delivery.known.difference_update(reply.call.id for reply in handled.replies)
             raise
 
-    async def _route(self, update: QueuedUpdate, context: FSMContext) -> Dispatched:
+    async def _route(self, lane: Lane, update: QueuedUpdate, context: FSMContext) -> Dispatched:
         """Run the handler; again when it failed because the database went away, which is no fault of its own.
 
         While no connection can be had it has not begun its work there: that is waited for, and does not count.
@@ -177,7 +176,7 @@ class UpdateHandler:
                     await self._committer.commit(Changes(started=[update.id]))
                     is_marked = True
                 with self._threads.assigned():
-                    result = await self._run_handler(update, context)
+                    result = await self._run_handler(lane, update, context)
             if result.error is None or not is_outage(result.error):
                 return result
             if is_connection_refused(result.error):
@@ -193,17 +192,15 @@ class UpdateHandler:
             self._threads.distrust()
             await self._committer.commit(Changes(started=[update.id]))  # returns when the database is back
 
-    async def _run_handler(self, update: QueuedUpdate, context: FSMContext) -> Dispatched:
+    async def _run_handler(self, lane: Lane, update: QueuedUpdate, context: FSMContext) -> Dispatched:
         run = self._dispatcher.new_run()
-        task = asyncio.current_task()
-        assert task is not None
-        self.running[task] = Running(update, context.key.chat_id, run, time.monotonic())
+        self.running[lane] = Running(update, run, time.monotonic())
         try:
             return await self._dispatcher.dispatch(update.event, self._bot, context, run)
         finally:
-            del self.running[task]
-            if run.timed_out is not None and task.cancelling():
-                task.uncancel()  # the handler has swallowed it
+            del self.running[lane]
+            if run.timed_out is not None and lane.task is not None and lane.task.cancelling():
+                lane.task.uncancel()  # the handler has swallowed it
 
     async def _wait_for_connection(self, update: QueuedUpdate, error: BaseException, refusals: int) -> None:
         """Raises CancelledError when the bot stops meanwhile."""

@@ -38,6 +38,7 @@ class Lane:
     held: int = 0
     running: bool = False
     current: Work | None = None
+    task: asyncio.Task[None] | None = None
     last_id: int = 0
     surplus: bool = False
     missed: bool = False
@@ -140,7 +141,7 @@ class Lanes:
         self._count(work, 1)
         if not lane.running:
             lane.running = True
-            task = asyncio.create_task(self._run(lane), name=f"conversation {lane.key.chat_id}")
+            task = lane.task = asyncio.create_task(self._run(lane), name=f"conversation {lane.key.chat_id}")
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 

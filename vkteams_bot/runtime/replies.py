@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -132,19 +130,15 @@ class ReplyDelivery:
             self._committer.add(Changes(recorded=[(answer, result)]))
             results.append(result)
 
-        with self._kept(flight.call.id):
-            await send(self._bot, flight, completed)
-        [result] = results
-        self._log(result)
-        return result
-
-    @contextlib.contextmanager
-    def _kept(self, call_id: UUID) -> Iterator[None]:
-        self._sending.add(call_id)
+        self._sending.add(flight.call.id)
         try:
-            yield
+            await send(self._bot, flight, completed)
         finally:
-            self._sending.discard(call_id)
+            self._sending.discard(flight.call.id)
+        [result] = results
+        if result.status != Status.SENT:
+            self._log(result)
+        return result
 
     def _log(self, result: Result) -> None:
         extra = {"call": str(result.id), "bot": self._bot.alias}

@@ -104,7 +104,8 @@ class Session:
 
     def running_in(self, task: asyncio.Task[object] | None) -> Running | None:
         """The handler that this task runs."""
-        return self._handler.running.get(task) if task is not None else None
+        running = list(self._handler.running.items())
+        return next((item for lane, item in running if lane.task is not None and lane.task is task), None)
 
     def leave(self, blocking: Running | None, reason: str) -> None:
         """Give the lease back, and give up the update whose handler blocks the loop. In any thread."""

@@ -54,9 +54,9 @@ class Watch:
     def busy(self) -> list[tuple[str, int, str, float]]:
         """Handlers that have been running for longer than `patience`, the longest first; any thread may ask."""
         limit = self._clock() - self._patience
-        found = [running for running in list(self._handler.running.values()) if running.since < limit]
-        found.sort(key=lambda running: running.since)
-        return [(item.name, item.update.id, item.chat_id, item.since) for item in found[:MOST_REPORTED]]
+        found = [(lane, item) for lane, item in list(self._handler.running.items()) if item.since < limit]
+        found.sort(key=lambda pair: pair[1].since)
+        return [(item.name, item.update.id, lane.key.chat_id, item.since) for lane, item in found[:MOST_REPORTED]]
 
     async def run(self) -> None:
         """For ever."""
@@ -68,10 +68,10 @@ class Watch:
         """Once."""
         now = self._clock()
         running = list(self._handler.running.items())
-        for task, item in running:
-            if item.is_late(now):
+        for lane, item in running:
+            if lane.task is not None and item.is_late(now):
                 item.run.timed_out = item.limit
-                task.cancel()
+                lane.task.cancel()
         handlers = [item for _, item in running]
         slow = [item for item in handlers if now - item.since > self._slow_seconds and not item.is_long_by_intent]
         self._conditions.note("handler_slow", bool(slow), handlers=self._names(slow, now))

@@ -80,23 +80,10 @@ def event_number(event: Event) -> int:
 
 def insert(account_id: int, epoch: int, incoming: Sequence[Incoming], now: datetime) -> dict[int, int]:
     """Store events; event number -> row id of those that were not stored before, under whichever numbering."""
-    names = (
-        "account_id",
-        "epoch",
-        "event_id",
-        "type",
-        "chat_id",
-        "user_id",
-        "payload",
-        "status",
-        "error",
-        "created_at",
-    )
-    created = sql.time_parameter(now)
+    names = ("event_id", "type", "chat_id", "user_id", "payload", "status", "error")
+    same = {"account_id": account_id, "epoch": epoch, "created_at": sql.time_parameter(now)}
     rows = [
         (
-            account_id,
-            epoch,
             event_number(item.event),
             item.event.type[:64],
             sql.identifier(item.key.chat_id) if item.key else "",
@@ -104,17 +91,16 @@ def insert(account_id: int, epoch: int, incoming: Sequence[Incoming], now: datet
             sql.json_parameter(item.event.raw),
             _first_status(item),
             item.event.problem or "",
-            created,
         )
         for item in incoming
     ]
     new = "ON CONFLICT (account_id, event_id, epoch) DO NOTHING RETURNING event_id, id"
     if epoch:  # the server may also show again what it had under that number before
         new = (
-            f"AND NOT EXISTS (SELECT 1 FROM {sql.table(Update)} AS old WHERE old.account_id = given.account_id "
-            f"AND old.event_id = given.event_id AND old.epoch < given.epoch AND old.payload = given.payload) {new}"
+            f"AND NOT EXISTS (SELECT 1 FROM {sql.table(Update)} AS old WHERE old.account_id = {int(account_id)} "
+            f"AND old.event_id = given.event_id AND old.epoch < {int(epoch)} AND old.payload = given.payload) {new}"
         )
-    return dict(sql.insert(Update, names, rows, ordered=True, then=new))
+    return dict(sql.insert(Update, names, rows, same=same, ordered=True, then=new))
 
 
 def stored_after(account_id: int, epoch: int, after: int, incoming: Sequence[Incoming]) -> dict[int, int]:

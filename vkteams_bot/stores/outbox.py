@@ -92,7 +92,6 @@ class Recovered:
 
 _INSERTED = (
     "id",
-    "account_id",
     "update_id",
     "broadcast_id",
     "origin",
@@ -102,7 +101,6 @@ _INSERTED = (
     "params",
     "status",
     "due_at",
-    "created_at",
 )
 
 
@@ -110,7 +108,7 @@ def insert(
     account_id: int, calls: Sequence[NewCall], now: datetime, *, claimed_by: str = "", claim_seconds: float = 0
 ) -> None:
     """Write rows, in this order. One that stands here already, or whose broadcast has its chat already, is left out."""
-    created = sql.time_parameter(now)
+    same = {"account_id": account_id, "created_at": sql.time_parameter(now)}
     computed = {
         "claimed_by": (f"CASE WHEN status = '{Status.SENDING}' THEN %s ELSE '' END", [claimed_by]),
         "claimed_until": (f"CASE WHEN status = '{Status.SENDING}' THEN {sql.later(claim_seconds)} END", []),
@@ -119,7 +117,6 @@ def insert(
         rows = [
             (
                 sql.id_parameter(call.id),
-                account_id,
                 call.update_id,
                 call.broadcast_id,
                 call.origin,
@@ -129,11 +126,11 @@ def insert(
                 sql.json_parameter(call.params),
                 Status.SENDING if call.claimed else Status.QUEUED,
                 sql.time_parameter(call.due_at),
-                created,
             )
             for call in calls[start : start + ROWS_PER_STATEMENT]
         ]
-        sql.insert(OutgoingCall, _INSERTED, rows, computed=computed, ordered=True, then="ON CONFLICT DO NOTHING")
+        conflict = "ON CONFLICT DO NOTHING"
+        sql.insert(OutgoingCall, _INSERTED, rows, same=same, computed=computed, ordered=True, then=conflict)
 
 
 def claim(ids: Sequence[UUID], by: str, seconds: float) -> list[ClaimedCall]:
@@ -174,7 +171,7 @@ def _claimed(row: Sequence[Any]) -> ClaimedCall:
     )
 
 
-_RECORDED = ("id", "status", "error", "msg_id", "due_at", "retry_until", "attempts", "finished_at")
+_RECORDED = ("id", "status", "error", "msg_id", "due_at", "retry_until", "attempts")
 
 
 def record(results: Sequence[Result], by: str, now: datetime) -> None:
@@ -182,7 +179,6 @@ def record(results: Sequence[Result], by: str, now: datetime) -> None:
 
     A row that is not ours any more changes only if it was sent after all, or if nobody knew what became of it.
     """
-    finished = sql.time_parameter(now)
     rows = [
         (
             sql.id_parameter(result.id),
@@ -192,7 +188,6 @@ def record(results: Sequence[Result], by: str, now: datetime) -> None:
             sql.time_parameter(result.due_at),
             sql.time_parameter(result.retry_until),
             min(result.attempts, MOST_ATTEMPTS),
-            None if result.status == Status.QUEUED else finished,
         )
         for result in results
     ]
@@ -202,11 +197,12 @@ def record(results: Sequence[Result], by: str, now: datetime) -> None:
         cursor.execute(
             f"UPDATE {calls} SET status = done.status, error = done.error, msg_id = done.msg_id, "
             f"due_at = COALESCE(done.due_at, {calls}.due_at), attempts = done.attempts, "
-            f"retry_until = COALESCE({calls}.retry_until, done.retry_until), finished_at = done.finished_at, "
+            f"retry_until = COALESCE({calls}.retry_until, done.retry_until), "
+            f"finished_at = CASE WHEN done.status = 'queued' THEN NULL ELSE {sql.moment_placeholder()} END, "
             f"claimed_by = '', claimed_until = NULL FROM ({done}) AS done WHERE {calls}.id = done.id "
             f"AND (done.status = 'sent' OR {calls}.status = 'unknown' "
             f"OR ({calls}.status = 'sending' AND {calls}.claimed_by = %s))",
-            [sql.rows_parameter(rows), by],
+            [sql.time_parameter(now), sql.rows_parameter(rows), by],
         )
 
 

@@ -73,21 +73,25 @@ def insert(
     names: Sequence[str],
     rows: Sequence[Row],
     *,
+    same: Mapping[str, Any] | None = None,
     computed: Mapping[str, tuple[str, Sequence[Any]]] | None = None,
     ordered: bool = False,
     then: str = "",
 ) -> list[tuple[Any, ...]]:
     """Insert rows that have these columns, and return what `then` ("ON CONFLICT …", "RETURNING …") gives.
 
-    `computed`: other columns, as SQL over the given ones with its parameters. `ordered`: ids ascend as the rows do. The
-    columns that are neither given nor computed get the defaults of the model; TypeError tells of one that has none.
+    `same`: columns with one value for all rows. `computed`: others, as SQL over the given ones with its parameters.
+    `ordered`: ids ascend as the rows do. All other columns get the defaults of the model; TypeError tells of one that
+    has none.
     """
-    computed = computed or {}
+    same, computed = same or {}, computed or {}
     expressions = tuple((name, expression) for name, (expression, _) in computed.items())
-    statement, defaults = _insert_statement(connection.vendor, model, tuple(names), expressions, ordered, then)
+    statement, defaults = _insert_statement(
+        connection.vendor, model, tuple(names), tuple(same), expressions, ordered, then
+    )
     parameters = [value for _, values in computed.values() for value in values]
     with connection.cursor() as cursor:
-        cursor.execute(statement, [*parameters, *defaults, rows_parameter(rows)])
+        cursor.execute(statement, [*same.values(), *parameters, *defaults, rows_parameter(rows)])
         return cursor.fetchall() if "RETURNING" in then else []
 
 
@@ -96,13 +100,19 @@ def _insert_statement(
     vendor: str,
     model: type[Model],
     names: tuple[str, ...],
+    same: tuple[str, ...],
     computed: tuple[tuple[str, str], ...],
     ordered: bool,
     then: str,
 ) -> tuple[str, tuple[Any, ...]]:
-    defaults = _defaults(model, {*names, *dict(computed)})
-    every = [*names, *dict(computed), *defaults]
-    values = [*names, *dict(computed).values(), *(_placeholder(model, name) for name in defaults)]
+    defaults = _defaults(model, {*names, *same, *dict(computed)})
+    every = [*names, *same, *dict(computed), *defaults]
+    values = [
+        *names,
+        *(_placeholder(model, name) for name in same),
+        *dict(computed).values(),
+        *(_placeholder(model, name) for name in defaults),
+    ]
     # SQLite reads "ON" after a bare FROM as the begin of a join, hence WHERE true.
     return (
         f"INSERT INTO {table(model)} ({', '.join(every)}) SELECT {', '.join(values)} "
@@ -212,6 +222,11 @@ def time_parameter(moment: datetime | None) -> str | None:
         return None
     moment = moment.astimezone(UTC)
     return moment.isoformat() if is_postgres() else moment.replace(tzinfo=None).isoformat(" ", "microseconds")
+
+
+def moment_placeholder() -> str:
+    """SQL for a `time_parameter` where its type cannot be inferred."""
+    return "%s::timestamptz" if is_postgres() else "%s"
 
 
 def as_uuid(value: Any) -> UUID:

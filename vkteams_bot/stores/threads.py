@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
 import logging
 import threading
-import weakref
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, ParamSpec, TypeVar
+from types import TracebackType
+from typing import Any, ParamSpec, Self, TypeVar
 
 from asgiref.sync import SyncToAsync, ThreadSensitiveContext
 from django.db import DEFAULT_DB_ALIAS, Error, connections
@@ -136,16 +136,34 @@ class _Job:
 
 
 class _HandlerExecutor(Executor):
-    """Where asgiref sends the synchronous work of one handler. `kept`: its thread while a transaction is open.
+    """Where asgiref sends the synchronous work of one handler while it is entered, in the handler's task.
 
-    `running`: the threads that do its work now. `left`: the handler has ended, whatever they still do.
+    `kept`: its thread while a transaction is open. `running`: the threads that do its work now. `left`: the handler has
+    ended, whatever they still do.
     """
+
+    # Once per update: no generator, and no set before there is work.
+    __slots__ = ("_context", "_threads", "_token", "kept", "left", "running")
 
     def __init__(self, threads: HandlerThreads) -> None:
         self._threads = threads
         self.kept: ThreadPoolExecutor | None = None
-        self.running: set[ThreadPoolExecutor] = set()
+        self.running: set[ThreadPoolExecutor] | None = None
         self.left = False
+
+    def __enter__(self) -> Self:
+        self._context = ThreadSensitiveContext()
+        SyncToAsync.context_to_thread_executor[self._context] = self
+        self._token = SyncToAsync.thread_sensitive_context.set(self._context)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        SyncToAsync.thread_sensitive_context.reset(self._token)
+        SyncToAsync.context_to_thread_executor.pop(self._context, None)
+        if self.kept is not None or self.running:
+            self._threads.leave(self)
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         future: Future[T] = Future()
@@ -170,23 +188,12 @@ class HandlerThreads:
         self._replaced: set[ThreadPoolExecutor] = set()
         self._waiting: deque[_Job] = deque()
         self._lock = threading.Lock()
-        self._map: weakref.WeakKeyDictionary[Any, Any] = SyncToAsync.context_to_thread_executor
         self._outages = 0
         self._seen = threading.local()
 
-    @contextlib.contextmanager
-    def assigned(self) -> Iterator[None]:
+    def assigned(self) -> AbstractContextManager[object]:
         """Inside, synchronous work of this task goes to these threads."""
-        context = ThreadSensitiveContext()
-        executor = self._map[context] = _HandlerExecutor(self)
-        token = SyncToAsync.thread_sensitive_context.set(context)
-        try:
-            yield
-        finally:
-            SyncToAsync.thread_sensitive_context.reset(token)
-            self._map.pop(context, None)
-            if executor.kept is not None or executor.running:
-                self._leave(executor)
+        return _HandlerExecutor(self)
 
     @property
     def waiting(self) -> int:
@@ -199,11 +206,12 @@ class HandlerThreads:
         self._threads.add(thread)
         return thread
 
-    def _leave(self, executor: _HandlerExecutor) -> None:
+    def leave(self, executor: _HandlerExecutor) -> None:
+        """The handler has ended: what it left open is closed, and the threads that still work for it are replaced."""
         with self._lock:
             executor.left = True
             kept = executor.kept is not None
-            for thread in executor.running:
+            for thread in executor.running or ():
                 if len(self._replaced) < self._most_replaced:
                     self._replaced.add(thread)
                     self._take_up(self._new_thread())
@@ -251,6 +259,8 @@ class HandlerThreads:
         wanted = job.future.set_running_or_notify_cancel()
         if wanted:
             with self._lock:
+                if job.handler.running is None:
+                    job.handler.running = set()
                 job.handler.running.add(thread)
             try:
                 self._clean()
@@ -259,7 +269,8 @@ class HandlerThreads:
                 failure = error
         # Before the result is known: the handler's next work must find its thread.
         with self._lock:
-            job.handler.running.discard(thread)
+            if job.handler.running is not None:
+                job.handler.running.discard(thread)
             left = job.handler.left
             if not left:
                 job.handler.kept = thread if _in_transaction() else None

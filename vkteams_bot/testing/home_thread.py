@@ -9,8 +9,9 @@ import functools
 import logging
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Executor, Future
+from contextlib import AbstractContextManager
 from typing import Any, ParamSpec, TypeVar
 
 from asgiref.sync import AsyncToSync, SyncToAsync, ThreadSensitiveContext
@@ -120,9 +121,8 @@ class HomeHandlers(HandlerThreads):
     def __init__(self) -> None:
         """No threads."""
 
-    @contextlib.contextmanager
-    def assigned(self) -> Iterator[None]:
-        yield
+    def assigned(self) -> AbstractContextManager[object]:
+        return contextlib.nullcontext()
 
     def distrust(self) -> None:
         """The connections are the test's."""
