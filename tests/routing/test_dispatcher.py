@@ -492,8 +492,7 @@ def test_a_handler_that_was_given_up_fails_and_error_handlers_answer_for_it():
         run = dispatcher.new_run()
         task = asyncio.create_task(dispatcher.dispatch(message_event(), BOT, conversation(), run))
         await started.wait()
-        run.timed_out = 3
-        task.cancel()
+        run.give_up(task, 3)
         outcome = await task
         assert task.cancelling() == 0
         return outcome
@@ -504,6 +503,60 @@ def test_a_handler_that_was_given_up_fails_and_error_handlers_answer_for_it():
     [text] = texts(outcome)
     assert text.startswith("Sorry: ")
     assert text.endswith("handler ran for longer than 3 s and was given up")
+
+
+def test_an_error_handler_that_hangs_is_given_up_and_so_is_a_handler_that_swallows_it_once():
+    router = Router()
+    reached: list[str] = []
+
+    @router.message()
+    async def handler(message):
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            reached.append("swallowed")
+        await asyncio.sleep(60)
+
+    @router.error()
+    async def hangs(event):
+        reached.append("error handler")
+        await asyncio.sleep(60)
+
+    async def main():
+        dispatcher = Dispatcher([router])
+        run = dispatcher.new_run()
+        task = asyncio.create_task(dispatcher.dispatch(message_event(), BOT, conversation(), run))
+        for _ in range(3):
+            await asyncio.sleep(0.01)
+            run.give_up(task, 3)
+        outcome = await task
+        assert task.cancelling() == 0
+        return outcome
+
+    outcome = asyncio.run(main())
+    assert reached == ["swallowed", "error handler"]
+    assert isinstance(outcome.error, HandlerTimeout)
+    assert outcome.replies == ()
+
+
+def test_a_stop_passes_through_a_handler_that_was_given_up():
+    router = Router()
+
+    @router.message()
+    async def handler(message):
+        await asyncio.sleep(60)
+
+    async def main():
+        dispatcher = Dispatcher([router])
+        run = dispatcher.new_run()
+        task = asyncio.create_task(dispatcher.dispatch(message_event(), BOT, conversation(), run))
+        await asyncio.sleep(0.01)
+        run.give_up(task, 3)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
 
 
 @pytest.mark.parametrize("timeout", ["5", 0, -1, True, [5]])

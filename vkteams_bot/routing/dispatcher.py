@@ -58,7 +58,7 @@ class Dispatcher:
         )
 
     def new_run(self) -> Run:
-        """For `dispatch`, to see from outside how far it is, and to end it: note `timed_out`, then cancel its task."""
+        """For `dispatch`, to see from outside how far it is, and to end it (`Run.give_up`)."""
         return Run(self._providers)
 
     async def dispatch(self, event: Event, bot: Any, state: FSMContext, run: Run | None = None) -> Dispatched:
@@ -98,8 +98,7 @@ class Dispatcher:
             return Dispatched(Status.HANDLED, handler=run.handler.name if run.handler is not None else None)
         except asyncio.CancelledError as error:
             failure: Exception
-            if run.timed_out is not None:
-                _withdraw_cancellation()
+            if run.withdraw(asyncio.current_task()):
                 failure = HandlerTimeout(f"{_name_of(run)} ran for longer than {run.timed_out:g} s and was given up")
             else:
                 failure = RuntimeError("something that the handler awaited was cancelled")
@@ -139,6 +138,12 @@ class Dispatcher:
             return replies_of(result, bot=data["bot"], chat_id=data["event"].chat.chat_id, handler=name)
         except CancelHandler:
             return ()
+        except asyncio.CancelledError:
+            if not run.withdraw(asyncio.current_task()) or _is_cancelled():
+                raise
+            logger.error("it took too long to handle %s, too: given up", type(error).__name__)
+            data["state"].rollback()
+            return ()
         except Exception:  # the project's code once more, and nobody comes after it
             name = again.handler.name if again.handler is not None else "a filter or middleware of error handlers"
             logger.exception("%s failed while it handled %s", name, type(error).__name__)
@@ -148,13 +153,6 @@ class Dispatcher:
 
 def _name_of(run: Run) -> str:
     return run.handler.name if run.handler is not None else "a filter or middleware"
-
-
-def _withdraw_cancellation() -> None:
-    """The cancellation was meant for the handler, and has reached it."""
-    task = asyncio.current_task()
-    if task is not None:
-        task.uncancel()
 
 
 def _is_cancelled() -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any, TypeAlias
 
@@ -16,11 +17,11 @@ class Run:
     """`handler` is the step chosen, `place` the router where `error` came up, `ended_in` the one whose middleware
     answered (plans.py).
 
-    `words` is the command line of `words_event`, once parsed. `timed_out`: the seconds
-    after which the runtime ended it.
+    `words` is the command line of `words_event`, once parsed.
     """
 
     __slots__ = (
+        "_cancellations",
         "_provided",
         "_providers",
         "ended_in",
@@ -41,7 +42,24 @@ class Run:
         self.ended_in: Any = None
         self.words: Any = None
         self.words_event: Any = None
-        self.timed_out: float | None = None
+        self.timed_out = 0.0
+        """The seconds after which it was given up; 0: it was not."""
+        self._cancellations = 0
+
+    def give_up(self, task: asyncio.Task[Any], seconds: float) -> None:
+        """From outside: end what runs in this task, after so many seconds. It may swallow that; then again."""
+        self.timed_out = seconds
+        self._cancellations += 1
+        task.cancel()
+
+    def withdraw(self, task: asyncio.Task[Any] | None) -> bool:
+        """In the task: what was to be ended has heard of it; False: nobody wanted it to end."""
+        if not self._cancellations or task is None:
+            return False
+        while self._cancellations:
+            self._cancellations -= 1
+            task.uncancel()
+        return True
 
     def failed(self, error: Exception, place: Any) -> None:
         """Note where an error came up; the first place that reports it is the nearest."""

@@ -70,6 +70,7 @@ class Running:
     update: QueuedUpdate
     run: Run
     since: float
+    given_up_at: float | None = None
 
     @property
     def name(self) -> str:
@@ -81,16 +82,17 @@ class Running:
         """Its author has said how long it may take."""
         return self.run.handler is not None and self.run.handler.timeout is not ...
 
-    def is_late(self, now: float) -> bool:
-        """It has been running for longer than its flag `timeout`, or HANDLER_TIMEOUT, allows."""
-        limit = self.limit
-        return limit is not None and self.run.timed_out is None and now - self.since > limit
+    def end_if_late(self, task: asyncio.Task[Any], now: float) -> None:
+        """Give it up when it runs for longer than its flag `timeout`, or HANDLER_TIMEOUT, allows.
 
-    @property
-    def limit(self) -> float | None:
-        """Seconds; None: no end."""
+        So are error handlers that come after it, and whatever swallows the end.
+        """
         own = self.run.handler.timeout if self.run.handler is not None else ...
-        return conf.handler_timeout if own is ... else own
+        limit = conf.handler_timeout if own is ... else own
+        began = self.since if self.given_up_at is None else self.given_up_at
+        if limit is not None and now - began > limit:
+            self.given_up_at = now
+            self.run.give_up(task, limit)
 
 
 class UpdateHandler:
@@ -199,8 +201,7 @@ class UpdateHandler:
             return await self._dispatcher.dispatch(update.event, self._bot, context, run)
         finally:
             del self.running[lane]
-            if run.timed_out is not None and lane.task is not None and lane.task.cancelling():
-                lane.task.uncancel()  # the handler has swallowed it
+            run.withdraw(lane.task)  # a handler may have swallowed it
 
     async def _wait_for_connection(self, update: QueuedUpdate, error: BaseException, refusals: int) -> None:
         """Raises CancelledError when the bot stops meanwhile."""

@@ -69,9 +69,8 @@ class Watch:
         now = self._clock()
         running = list(self._handler.running.items())
         for lane, item in running:
-            if lane.task is not None and item.is_late(now):
-                item.run.timed_out = item.limit
-                lane.task.cancel()
+            if lane.task is not None:
+                item.end_if_late(lane.task, now)
         handlers = [item for _, item in running]
         slow = [item for item in handlers if now - item.since > self._slow_seconds and not item.is_long_by_intent]
         self._conditions.note("handler_slow", bool(slow), handlers=self._names(slow, now))
