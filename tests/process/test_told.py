@@ -1,5 +1,6 @@
 """Whenever a bot that should answer does not, it says why: the table of docs/conditions.md, walked line by line."""
 
+import importlib
 import json
 import re
 import time
@@ -40,9 +41,34 @@ def stored(database: Database) -> set[str]:
     return {condition.key for condition in report_of(database.accounts.get()).conditions}
 
 
-def test_the_table_names_every_condition():
+WALKED = {
+    "poll_failed": "test_told.test_a_server_that_does_not_answer_or_holds_back",
+    "store_failed": "test_told.test_events_that_a_lock_keeps_out",
+    "loop_blocked": "test_told.test_a_handler_that_blocks_the_loop",
+    **dict.fromkeys(HELD, "test_told.test_handlers_that_hold_everything"),
+    "threads_full": "test_told.test_all_threads_are_taken",
+    "suspects_alone": "test_never_deaf.test_suspects_that_hang_alone_do_not_keep_a_start_from_serving_others",
+    "connection_refused": "test_told.test_handlers_that_get_no_connection_wait_and_none_fails",
+    "replies_repeated": "test_told.test_a_server_that_does_not_answer_or_holds_back",
+    "rate_limited": "test_told.test_a_server_that_does_not_answer_or_holds_back",
+    "standing_by": "test_takeover.test_the_other_takes_over_from_a_killed_one",
+    "server_away": "test_server_faults.test_the_api_is_down_at_the_start",
+    "database_away": "test_outage.test_an_outage_while_updates_flow",
+    "database_slow": "test_stalled.test_it_is_told_and_when_it_is_back_nothing_is_lost_or_doubled",
+    "events_reset": "test_event_ids.test_a_running_bot_hears_a_server_that_begins_at_1",
+    "lease_lost": "test_takeover.test_one_that_was_asleep_does_nothing_once_it_was_replaced",
+    "died": "test_start.test_a_database_without_tables_is_told_in_one_line",
+}
+"""Key of the table -> the test that provokes it and waits for its line."""
+
+
+def test_the_table_is_walked_line_by_line():
     text = (ROOT / "docs" / "conditions.md").read_text(encoding="utf-8")
-    assert set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)) == set(CONDITIONS)
+    assert set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)) == set(WALKED)
+    assert set(CONDITIONS) <= set(WALKED)
+    for place in WALKED.values():
+        module, _, name = place.partition(".")
+        assert callable(getattr(importlib.import_module(f"tests.process.{module}"), name)), place
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)

@@ -1,13 +1,18 @@
 """What a polling process tells of itself."""
 
 import logging
+import sqlite3
 from datetime import timedelta
 
 import pytest
+from django.db import OperationalError
 from django.utils import timezone, translation
 
 from vkteams_bot.models import BotAccount
+from vkteams_bot.runtime.deaths import tell_death
 from vkteams_bot.stores.conditions import CONDITIONS, Conditions, report_of
+from vkteams_bot.stores.outages import OutageWait
+from vkteams_bot.stores.wrong_database import NotMigrated
 
 LOGGER = "vkteams_bot.runtime"
 
@@ -87,3 +92,17 @@ def test_a_state_of_a_newer_version_is_left_out(conditions: Conditions):
 def test_every_state_has_a_sentence_in_both_languages(key: str):
     with translation.override("ru"):
         assert translation.gettext(CONDITIONS[key]) != CONDITIONS[key]
+
+
+def test_the_lines_that_have_no_row_carry_their_keys_too(caplog: pytest.LogCaptureFixture):
+    OutageWait(logging.getLogger(LOGGER), extra={"bot": "shop"}).failed(outage())
+    tell_death("shop", NotMigrated(OperationalError("no such table: x")))
+    assert [record.condition for record in caplog.records] == ["database_away", "died"]  # type: ignore[attr-defined]
+    assert {record.bot for record in caplog.records} == {"shop"}  # type: ignore[attr-defined]
+
+
+def outage() -> OperationalError:
+    error = OperationalError("database is locked")
+    error.__cause__ = sqlite3.OperationalError("database is locked")
+    error.__cause__.sqlite_errorcode = sqlite3.SQLITE_BUSY
+    return error

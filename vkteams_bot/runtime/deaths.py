@@ -15,7 +15,8 @@ def tell_death(alias: str, error: BaseException) -> None:
     """Log it, at once: winding down may take long, or hang."""
     cause = first_of(error)
     known = isinstance(cause, InvalidToken | NotMigrated | DatabaseReplaced | PollingStuck)
-    logger.critical("bot %s died: %s", alias, sentence(cause), exc_info=None if known else error, extra={"bot": alias})
+    extra = {"bot": alias, "condition": "died"}
+    logger.critical("bot %s died: %s", alias, sentence(cause), exc_info=None if known else error, extra=extra)
 
 
 def sentence(error: BaseException) -> str:

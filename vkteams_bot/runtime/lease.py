@@ -28,7 +28,9 @@ async def take_lease(lease: Lease, thread: DatabaseThread, alias: str) -> None:
     while not await outage.run_async(lambda: _taken(lease, thread)):
         if not announced:
             holder = await outage.run_async(lambda: thread.run(lease.holder))
-            logger.info("bot %s is polled by %s; standing by", alias, holder, extra={"bot": alias})
+            logger.info(
+                "bot %s is polled by %s; standing by", alias, holder, extra={"bot": alias, "condition": "standing_by"}
+            )
             announced = True
         await asyncio.sleep(pause)
 

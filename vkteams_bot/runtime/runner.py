@@ -89,7 +89,11 @@ class BotRunner:
             try:
                 await self._hold_session(store, info)
             except* LeaseLost:
-                logger.warning("bot %s: another process took over; standing by", self._bot.alias, extra=self._extra)
+                logger.warning(
+                    "bot %s: another process took over; standing by",
+                    self._bot.alias,
+                    extra=self._extra | {"condition": "lease_lost"},
+                )
                 await self._acquit(store)
                 # What this session may still be writing in a thread that hangs is not taken for the next one's.
                 self._owner = new_owner()
@@ -124,7 +128,7 @@ class BotRunner:
                     self._bot.alias,
                     pause,
                     error,
-                    extra=self._extra,
+                    extra=self._extra | {"condition": "server_away"},
                 )
                 await asyncio.sleep(pause)
 

@@ -124,7 +124,7 @@ class OutageWait:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._logger = logger
-        self._extra = extra
+        self._extra = {**(extra or {}), "condition": "database_away"}
         self._backoff = backoff
         self._patience = patience
         self._stop = stop
