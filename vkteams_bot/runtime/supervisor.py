@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from vkteams_bot.conf import conf
+from vkteams_bot.conf import conf, is_debug
 from vkteams_bot.discovery import build_dispatcher
 from vkteams_bot.registry import bots
 from vkteams_bot.runtime.deaths import tell_death
@@ -79,7 +80,8 @@ async def supervise(
             hanging += runner.hanging
 
     try:
-        with LoopWatch(end_seconds=conf.block_timeout) as loop_watch:
+        # With DEBUG it may be a debugger that holds the loop.
+        with LoopWatch(end_seconds=math.inf if is_debug() else conf.block_timeout) as loop_watch:
             await asyncio.gather(*(run(alias) for alias in aliases))
     finally:
         hanging += threads.close()
