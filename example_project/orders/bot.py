@@ -32,13 +32,18 @@ async def cancel_by_button(query: CallbackQuery, state: FSMContext):
     return [query.answer(), "The order is cancelled."]
 
 
+def customer_of(message: Message) -> str:
+    """Whoever wrote; in a channel nobody has, and the channel orders."""
+    return message.from_user.user_id if message.from_user else message.chat.chat_id
+
+
 @router.message(Command("orders"))
 def count(message: Message):
     """How many orders there are
 
     A plain function: it runs in a thread, so the ORM just works.
     """
-    mine = Order.objects.filter(customer=message.from_user.user_id).count()
+    mine = Order.objects.filter(customer=customer_of(message)).count()
     return f"{Order.objects.count()} orders, {mine} of them yours."
 
 
@@ -78,7 +83,7 @@ async def take_address(message: Message, state: FSMContext):
         return "Please write an address in at most 500 characters."
     data = await state.get_data()
     order = await Order.objects.acreate(
-        customer=message.from_user.user_id, item=data["item"], quantity=data["quantity"], address=address
+        customer=customer_of(message), item=data["item"], quantity=data["quantity"], address=address
     )
     await state.clear()
     return f"Done: order {order.pk}, {order.quantity} × <b>{escape(order.item)}</b> to {escape(order.address)}."

@@ -21,7 +21,8 @@ or write anything, and I will echo it."""
 @router.message(Command("start"))
 async def start(message: Message):
     """Say hello"""
-    await message.answer(f"Hello, <b>{escape(message.from_user.full_name)}</b>!")
+    name = message.from_user.full_name if message.from_user else "everybody"  # a channel's posts have no author
+    await message.answer(f"Hello, <b>{escape(name)}</b>!")
     return HELP
 
 

@@ -1,6 +1,7 @@
 """Events: every documented capture (botapi.md §3.2) to its documented values, and everything else without an error."""
 
 import asyncio
+import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,13 @@ from vkteams_bot.api.responses import read_answer
 from vkteams_bot.api.types import (
     CallbackQuery,
     ChangedChatInfo,
+    Chat,
     DeletedMessage,
     EditedMessage,
     Event,
     EventType,
     FilePart,
+    Format,
     KeyboardPart,
     LeftChatMembers,
     LinkRange,
@@ -410,19 +413,9 @@ def test_text_of_any_characters_is_kept():
         ({"msgId": None}, "msgId"),
         ({"msgId": "1" * 65}, "msgId"),
         ({"chat": ...}, "chat"),
-        ({"chat": {"chatId": "a"}}, "chat.type"),
         ({"chat": {"chatId": "", "type": "group"}}, "chat.chatId"),
         ({"chat": {"chatId": "x" * 256, "type": "group"}}, "chat.chatId"),
         ({"chat": {"chatId": ["a"], "type": "group"}}, "chat.chatId"),
-        ({"from": ...}, "from"),
-        ({"from": {}}, "from.userId"),
-        ({"timestamp": ...}, "timestamp"),
-        ({"timestamp": "soon"}, "timestamp"),
-        ({"timestamp": 1e400}, "timestamp"),
-        ({"text": {"not": "text"}}, "text"),
-        ({"parts": "sticker"}, "parts"),
-        ({"parent_topic": {"chatId": "a", "messageId": "x"}}, "parent_topic.messageId"),
-        ({"editedTimestamp": []}, "editedTimestamp"),
     ],
 )
 def test_missing_or_wrong_field_is_a_problem_that_names_it(changes, field):
@@ -431,6 +424,111 @@ def test_missing_or_wrong_field_is_a_problem_that_names_it(changes, field):
     assert f"{field}: " in found.problem
     assert "yuio" not in found.problem
     assert found.event_id == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "value"),
+    [
+        ({"from": ...}, "from_user", None),
+        ({"from": None}, "from_user", None),
+        ({"from": {}}, "from_user", None),
+        ({"timestamp": ...}, "timestamp", None),
+        ({"timestamp": "soon"}, "timestamp", None),
+        ({"timestamp": 1e400}, "timestamp", None),
+        ({"text": {"not": "text"}}, "text", None),
+        ({"parts": "sticker"}, "parts", ()),
+        ({"parts": None}, "parts", ()),
+        ({"parent_topic": {"chatId": "a", "messageId": "x"}}, "parent_topic", None),
+        ({"parent_topic": {"chatId": "a"}}, "parent_topic", None),
+        ({"editedTimestamp": []}, "edited_timestamp", None),
+        ({"chat": {"chatId": "a"}}, "chat", Chat(chat_id="a", type="private")),
+        ({"chat": {"chatId": "1@chat.agent", "type": None}}, "chat", Chat(chat_id="1@chat.agent", type="group")),
+        ({"chat": {"chatId": "a", "title": 7.5}}, "chat", Chat(chat_id="a", type="private", title="7.5")),
+        ({"format": '{"bold": [{"offset": 0, "length": 2}]}'}, "format", Format(bold=(Range(offset=0, length=2),))),
+        ({"format": "bold"}, "format", None),
+    ],
+)
+def test_a_side_field_that_is_missing_or_wrong_costs_itself_alone(changes, field, value):
+    found = decode(event(**changes))
+    assert found.problem is None
+    assert getattr(found.payload, field) == value
+    assert found.payload.msg_id
+
+
+PEOPLE = [{"userId": "b"}, {"firstName": "of nobody"}, {}, None, {"userId": "c"}]
+
+
+@pytest.mark.parametrize("kind", ["newChatMembers", "leftChatMembers"])
+@pytest.mark.parametrize("by", [..., None, {}, {"firstName": "x"}])
+def test_members_are_those_that_have_an_id(kind, by):
+    payload = {"chat": {"chatId": "1@chat.agent"}, kind.removesuffix("ChatMembers") + "Members": PEOPLE}
+    if by is not ...:
+        payload["addedBy" if kind == "newChatMembers" else "removedBy"] = by
+    found = decode({"eventId": 4, "type": kind, "payload": payload}).payload
+    members = found.new_members if kind == "newChatMembers" else found.left_members
+    assert [user.user_id for user in members] == ["b", "c"]
+    assert (found.added_by if kind == "newChatMembers" else found.removed_by) is None
+
+
+MESSAGE = {"chat": {"chatId": "1@chat.agent", "type": "group"}, "msgId": "7"}
+
+
+@pytest.mark.parametrize(
+    ("message", "chat", "msg_id"),
+    [
+        (MESSAGE, "1@chat.agent", "7"),
+        ({"eventId": 5, "type": "newMessage", "payload": MESSAGE}, "1@chat.agent", "7"),
+        ({**MESSAGE, "parent_topic": {}, "from": {}, "timestamp": None}, "1@chat.agent", "7"),
+        ({"chat": MESSAGE["chat"]}, "1@chat.agent", None),
+        (None, "ann@corp", None),
+        ({}, "ann@corp", None),
+        ("text", "ann@corp", None),
+    ],
+)
+def test_a_press_needs_no_more_than_its_query_and_a_place(message, chat, msg_id):
+    payload = {"queryId": "q", "from": {"userId": "ann@corp"}, "callbackData": None, "message": message}
+    found = decode({"eventId": 4, "type": "callbackQuery", "payload": payload})
+    assert found.problem is None
+    assert found.payload.callback_data == ""
+    assert found.payload.chat.chat_id == chat
+    assert (found.payload.message.msg_id if found.payload.message else None) == msg_id
+
+
+def test_a_press_of_nobody_nowhere_is_a_problem():
+    found = decode({"eventId": 4, "type": "callbackQuery", "payload": {"queryId": "q"}})
+    assert "neither chat, nor message, nor person" in found.problem
+
+
+USABLE = {("chat",), ("chat", "chatId"), ("msgId",), ("queryId",)}
+
+
+@given(st.data())
+def test_whatever_is_taken_from_a_captured_event_costs_itself_alone(data):
+    """Any field but the ids that make it usable is removed, nulled or replaced."""
+    raw = copy.deepcopy(data.draw(st.sampled_from(list(CAPTURES.values()))))
+    places = [place for place in _places(raw["payload"]) if place not in USABLE]
+    for place in data.draw(st.lists(st.sampled_from(places), max_size=3)) if places else []:
+        holder = raw["payload"]
+        for step in place[:-1]:
+            holder = holder.get(step) if isinstance(holder, dict) else None
+        if isinstance(holder, dict) and place[-1] in holder:
+            change = data.draw(st.sampled_from([..., None, {}, [], "x", 7]))
+            if change is ...:
+                del holder[place[-1]]
+            else:
+                holder[place[-1]] = change
+    if raw["type"] == "callbackQuery":
+        raw["payload"]["chat"] = {"chatId": "ann@corp"}
+    found = decode(raw)
+    assert found.problem is None, raw
+    assert found.payload.chat.chat_id
+
+
+def _places(value, above=()):
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield (*above, key)
+            yield from _places(inner, (*above, key))
 
 
 @pytest.mark.parametrize("payload", [None, ..., [], "text", 17, {}])
@@ -651,3 +749,15 @@ def test_keyboard_of_an_unknown_style_is_read():
     found = message(parts=[{"type": "inlineKeyboardMarkup", "payload": keyboard}])
     assert isinstance(found.parts[0], KeyboardPart)
     assert found.inline_keyboard.buttons == (Button(text="a", url="u", callback_data="c", style="secondary"),)
+
+
+@pytest.mark.parametrize("depth", [150, 900, 3_000, 200_000])
+@pytest.mark.parametrize("brackets", [("[", "]"), ('{"a\\"]": ', "}")])
+def test_a_value_that_is_nested_deeply_costs_neither_its_event_nor_its_neighbours(depth, brackets):
+    deep = brackets[0] * depth + "7" + brackets[1] * depth
+    good = json.dumps(event())
+    bad = good.replace('"eventId": 1', '"eventId": 2').replace('"text":', f'"strange": {deep}, "text":', 1)
+    body = f'{{"ok": true, "events": [{good}, {bad}]}}'.encode()
+    found = read_answer(GetEvents(), 200, None, body, None)
+    assert [(item.event_id, item.problem) for item in found] == [(1, None), (2, None)]
+    assert found[0].payload == found[1].payload

@@ -269,7 +269,7 @@ def test_answer_becomes_its_documented_value(method, text, expected):
         (GetMe(), {"nick": "testbot"}),
         (GetChatInfo("c"), {"title": "x"}),
         (GetFileInfo("Z"), {"size": 1, "filename": "a"}),
-        (GetFileInfo("Z"), {"size": "big", "filename": "a", "url": "u"}),
+        (GetFileInfo("Z"), {"size": "big", "filename": "a"}),
         (GetEvents(), {}),
         (GetEvents(), {"events": None}),
         (GetEvents(), {"events": {"eventId": 1}}),
@@ -305,3 +305,28 @@ def test_sent_message_that_no_call_returned_has_no_chat():
         _ = SentMessage(msg_id="1").chat_id
     with pytest.raises(InvalidCall):
         SentMessage(msg_id="1").delete()
+
+
+@pytest.mark.parametrize(
+    ("method", "body", "expected"),
+    [
+        (GetMe(), {"userId": "1", "nick": "bot", "photo": None}, {"nick": "bot", "photo": ()}),
+        (
+            GetMe(),
+            {"userId": "1", "nick": 5.5, "about": {}, "photo": "none"},
+            {"nick": "5.5", "about": None, "photo": ()},
+        ),
+        (GetFileInfo("Z"), {"url": "u", "size": 1, "type": "image"}, {"filename": None, "size": 1}),
+        (GetFileInfo("Z"), {"url": "u", "size": None, "filename": "a"}, {"filename": "a", "size": None}),
+        (GetChatInfo("c"), {"type": "group", "public": "perhaps", "photo": None}, {"public": None, "photo": ()}),
+        (SendText("c", "t"), {"msgId": "7", "fileId": {}}, {"msg_id": "7", "file_id": None}),
+    ],
+)
+def test_a_side_field_that_is_missing_or_wrong_costs_itself_alone(method, body, expected):
+    result = read_answer(method, 200, None, json.dumps({"ok": True, **body}).encode(), None)
+    assert {name: getattr(result, name) for name in expected} == expected
+
+
+def test_the_error_names_the_fields():
+    with pytest.raises(OutcomeUnknown, match=r"not a result of this method: url: Field required"):
+        read_answer(GetFileInfo("Z"), 200, None, b'{"ok": true, "size": 1}', None)

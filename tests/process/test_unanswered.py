@@ -23,3 +23,14 @@ def test_a_press_that_no_handler_takes_is_answered(bench: Bench):
     assert (answer["queryId"], answer["text"]) == (query_id, "This button is no longer in use.")
     bench.database.wait_calls(2)
     assert bench.database.statuses() == {"done": 1, "unhandled": 1}
+
+
+def test_a_press_that_cannot_be_read_is_answered_all_the_same(bench: Bench):
+    bench.bot()
+    bench.emulator.events({"type": "callbackQuery", "payload": {"queryId": "SVR:77", "callbackData": "a"}})
+
+    wait_until(lambda: bench.emulator.requests("messages/answerCallbackQuery") == 1, 60, "an answer to the press")
+    wait_until(lambda: bench.database.calls.exclude(status__in=("queued", "sending")).count() == 1, 60, "its outcome")
+    [params] = bench.database.calls.values_list("params", flat=True)
+    assert params["queryId"] == "SVR:77"
+    assert bench.database.statuses() == {"invalid": 1}

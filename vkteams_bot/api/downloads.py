@@ -83,9 +83,9 @@ class Download(Generic[R]):
         """The address, and the name if it is known. Raises FileTooLarge."""
         if isinstance(source, str):
             return source, ""
-        if self._max_size is not None and source.size > self._max_size:
+        if self._max_size is not None and source.size is not None and source.size > self._max_size:
             raise FileTooLarge(f"the file has {source.size} bytes, max_size= allows {self._max_size}")
-        return source.url, source.filename
+        return source.url, source.filename or ""
 
 
 @contextmanager

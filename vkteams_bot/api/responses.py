@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, TypeVar
 
 import httpx
@@ -11,6 +12,7 @@ from pydantic_core import from_json
 
 from vkteams_bot import exceptions as exc
 from vkteams_bot.api.http.tls import REMEDY, certificate_problem
+from vkteams_bot.api.lenient import problems_of
 from vkteams_bot.api.methods import Method
 from vkteams_bot.api.redaction import redact
 
@@ -34,6 +36,8 @@ TOO_LARGE = (413, 414)
 LONGEST_RETRY_AFTER = 24 * 3600.0
 LONGEST_DESCRIPTION = 500
 LONGEST_NUMBER = 1000  # digits
+DEEPEST = 100
+_NESTING = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]')
 MANY_CHARACTERS = 4096
 
 ADDRESS = "Is API_URL right? It begins with the server's own https:// or http:// and ends with /bot/v1"
@@ -74,7 +78,7 @@ def read_answer(method: Method[R], status: int, retry_after: str | None, body: b
     try:
         return method.decode(answer, bot)
     except (ValidationError, ValueError) as error:
-        problem = f"{error.error_count()} wrong fields" if isinstance(error, ValidationError) else str(error)
+        problem = redact(problems_of(error)) if isinstance(error, ValidationError) else str(error)
         raise exc.OutcomeUnknown(f"the answer is not a result of this method: {problem}", method=method) from None
 
 
@@ -87,11 +91,31 @@ def _json_object(body: bytes) -> dict[str, Any] | None:
 
 
 def _lenient_json(body: bytes) -> Any:
-    """Lone surrogates, a broken byte or an endless number in one event must not cost the batch."""
+    """Lone surrogates, a broken byte, an endless number or a deep value in one event must not cost the batch."""
+    text = body.decode("utf-8", "replace")
     try:
-        return json.loads(body.decode("utf-8", "replace"), parse_int=_whole_number)
+        try:
+            return json.loads(text, parse_int=_whole_number)
+        except RecursionError:
+            return json.loads(_without_depths(text), parse_int=_whole_number)
     except (ValueError, RecursionError):
         return None
+
+
+def _without_depths(text: str) -> str:
+    """The JSON text with null for whatever stands deeper than DEEPEST lists and objects."""
+    kept: list[str] = []
+    depth = start = 0
+    for token in _NESTING.finditer(text):
+        if token[0] in "[{":
+            depth += 1
+            if depth == DEEPEST + 1:
+                kept += (text[start : token.start()], "null")
+        elif token[0] in "]}":
+            if depth == DEEPEST + 1:
+                start = token.end()
+            depth -= 1
+    return "".join([*kept, text[start:]])
 
 
 def _whole_number(digits: str) -> int | float:

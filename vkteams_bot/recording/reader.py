@@ -59,7 +59,7 @@ def _acts(chat: Chat, rows: dict[str, ChatMessage], last: int) -> Iterator[_Mome
         payload = decode_event(update.payload, None).payload
         if payload is None or payload.chat.chat_id != chat.chat_id:
             continue
-        if isinstance(payload, Message) and not isinstance(payload, EditedMessage):
+        if isinstance(payload, Message) and not isinstance(payload, EditedMessage) and payload.from_user is not None:
             seen[payload.msg_id] = payload.from_user.user_id
         author = _author(payload, seen, rows)
         act = _act(payload, author, rows) if author else None

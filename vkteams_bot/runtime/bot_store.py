@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -12,7 +12,9 @@ from django.db import IntegrityError, transaction
 from django.db.models import F, Value
 from django.utils import timezone
 from django.utils.module_loading import import_string
+from django.utils.translation import gettext
 
+from vkteams_bot.api.methods import AnswerCallbackQuery
 from vkteams_bot.api.types import Event
 from vkteams_bot.conf import conf
 from vkteams_bot.fsm import StateKey, StateRecord, Storage
@@ -23,10 +25,13 @@ from vkteams_bot.stores.inbox import Finished, Incoming, StoredUpdate
 from vkteams_bot.stores.lease import Lease
 from vkteams_bot.stores.numbering import Review
 from vkteams_bot.stores.outbox import ClaimedCall, NewCall, Result
-from vkteams_bot.stores.payloads import UnreadableRow, restored
+from vkteams_bot.stores.payloads import UnreadableRow, restored, stored
+from vkteams_bot.stores.uuid7 import uuid7
 from vkteams_bot.worker.recorder import Recorded, Recorder
 from vkteams_bot.worker.results import retry_strategy
 from vkteams_bot.worker.sender import InFlight
+
+LONGEST_QUERY_ID = 255
 
 
 class StorageFactory(Protocol):
@@ -86,6 +91,29 @@ class WaitingReply:
     due_at: datetime | None
 
 
+def out_of_use(query_id: str) -> AnswerCallbackQuery:
+    """What ends the spinning of a button that nobody handles."""
+    return AnswerCallbackQuery(query_id, text=gettext("This button is no longer in use."))
+
+
+def _answer_to_unreadable(event: Event, ids: Mapping[int, int]) -> NewCall | None:
+    """Of a press that cannot be read, but can be answered."""
+    update_id = ids.get(inbox.event_number(event)) if event.payload is None else None
+    payload = event.raw.get("payload") if update_id is not None and isinstance(event.raw, dict) else None
+    query_id = payload.get("queryId") if isinstance(payload, dict) else None
+    if not isinstance(query_id, str) or not 0 < len(query_id) <= LONGEST_QUERY_ID:
+        return None
+    method = out_of_use(query_id)
+    return NewCall(
+        id=uuid7(),
+        method=method.path,
+        chat_id="",
+        params=stored(method, None),
+        origin=OutgoingCall.Origin.REPLY,
+        update_id=update_id,
+    )
+
+
 class BotStore:
     """Everything durable of one running bot. Raises LeaseLost when another process has taken over."""
 
@@ -142,6 +170,9 @@ class BotStore:
             ids = inbox.insert(self.account_id, self.epoch, incoming, now) if incoming else {}
             if tried_after is not None:
                 ids |= inbox.stored_after(self.account_id, self.epoch, tried_after, incoming)
+            presses = [call for item in incoming if (call := _answer_to_unreadable(item.event, ids)) is not None]
+            if presses:
+                outbox.insert(self.account_id, presses, now)
             if conf.log_messages and ids:
                 fresh = (item.event for item in incoming if inbox.event_number(item.event) in ids)
                 entries = (log.incoming(event, now) for event in fresh)

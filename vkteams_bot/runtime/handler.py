@@ -14,10 +14,9 @@ from typing import Any
 
 from django.db import Error
 from django.utils import timezone
-from django.utils.translation import gettext as _
 
 from vkteams_bot.api import Bot
-from vkteams_bot.api.methods import AnswerCallbackQuery, Method
+from vkteams_bot.api.methods import Method
 from vkteams_bot.api.redaction import redact
 from vkteams_bot.api.types import CallbackQuery, Event
 from vkteams_bot.backoff import DATABASE
@@ -27,7 +26,7 @@ from vkteams_bot.fsm import FSMContext, StateRecord
 from vkteams_bot.models import OutgoingCall, Update
 from vkteams_bot.routing import Dispatched, Dispatcher, Status
 from vkteams_bot.routing.run import Run
-from vkteams_bot.runtime.bot_store import Changes, WaitingReply
+from vkteams_bot.runtime.bot_store import Changes, WaitingReply, out_of_use
 from vkteams_bot.runtime.committer import Committer
 from vkteams_bot.runtime.lanes import Lane, QueuedUpdate, Work
 from vkteams_bot.runtime.replies import ReplyDelivery
@@ -279,7 +278,7 @@ def replies_to(event: Event, result: Dispatched) -> Sequence[Method[Any]]:
     later, cannot be known here.
     """
     if result.status is Status.UNHANDLED and isinstance(event.payload, CallbackQuery):
-        return (AnswerCallbackQuery(event.payload.query_id, text=_("This button is no longer in use.")),)
+        return (out_of_use(event.payload.query_id),)
     return result.replies
 
 

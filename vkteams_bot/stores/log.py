@@ -53,7 +53,7 @@ def incoming(event: Event, now: datetime) -> Entry | None:
             payload.chat,
             payload.msg_id,
             ChatMessage.Direction.IN,
-            _moment(payload.timestamp, now),
+            _moment(payload.timestamp, now) if payload.timestamp is not None else now,
             text=payload.content,
             author=payload.from_user,
             parts=event.raw["payload"].get("parts") if payload.parts else None,

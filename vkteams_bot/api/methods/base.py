@@ -11,6 +11,7 @@ from pydantic.alias_generators import to_camel
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from vkteams_bot.api.files import InputFile
+from vkteams_bot.api.lenient import validate
 from vkteams_bot.api.unset import UNSET
 from vkteams_bot.exceptions import InvalidCall
 
@@ -74,7 +75,7 @@ class Method(Generic[R]):
         """The typed result of an answer that said `ok`. Raises pydantic.ValidationError."""
         if self.result is bool:
             return True  # type: ignore[return-value]
-        decoded: R = self.result.model_validate(answer, context={"bot": bot, "chat_id": self.chat})
+        decoded: R = validate(self.result, answer, {"bot": bot, "chat_id": self.chat})
         return decoded
 
     @classmethod

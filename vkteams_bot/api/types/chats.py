@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import enum
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from vkteams_bot.api.types.base import WireObject
 
@@ -37,12 +37,29 @@ class User(WireObject):
         return f"@[{self.user_id}]"
 
 
+def type_of(chat_id: str) -> ChatType:
+    """The type of a chat as its id shows it (botapi.md §1.8): a channel's looks as a group's does."""
+    return ChatType.GROUP if chat_id.endswith("@chat.agent") else ChatType.PRIVATE
+
+
 class Chat(WireObject):
-    """`type` is one of ChatType, or whatever a newer server says. A private chat's id is the peer's user id."""
+    """`type` is one of ChatType, or whatever a newer server says; where it says nothing, what the id shows.
+
+    A private chat's id is the peer's user id.
+    """
 
     chat_id: Id
     type: str
     title: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_type(cls, value: Any) -> Any:
+        if isinstance(value, dict) and not isinstance(value.get("type"), str):
+            chat_id = value.get("chatId", value.get("chat_id"))
+            if isinstance(chat_id, str):
+                return {**value, "type": type_of(chat_id)}
+        return value
 
 
 class Photo(WireObject):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
+from vkteams_bot.api.lenient import problems_of, validate
 from vkteams_bot.api.types.base import BoundObject
-from vkteams_bot.api.types.chats import Chat, User
+from vkteams_bot.api.types.chats import Chat, Id, User
 from vkteams_bot.api.types.messages import (
     ChatEvent,
     DeletedMessage,
@@ -37,14 +38,16 @@ class EventType(enum.StrEnum):
 
 
 class NewChatMembers(ChatEvent):
-    new_members: tuple[User, ...]
+    """`added_by` is None when nobody is named: they came by a link, or the server does not say."""
+
+    new_members: tuple[User, ...] = ()
     added_by: User | None = None
 
 
 class LeftChatMembers(ChatEvent):
     """`removed_by` is None when they left by themselves."""
 
-    left_members: tuple[User, ...]
+    left_members: tuple[User, ...] = ()
     removed_by: User | None = None
 
 
@@ -59,13 +62,43 @@ class ChangedChatInfo(ChatEvent):
 
 
 class CallbackQuery(BoundObject):
-    """A press on a button. `message` is the bot's message that carries the button."""
+    """A press on a button. `message` is the bot's message that carries the button.
 
-    query_id: str
-    from_user: User = Field(alias="from")
+    Servers leave out what they like: `from_user` and `message` may be None, `callback_data` "".
+    """
+
+    query_id: Id
+    from_user: User | None = Field(default=None, alias="from")
     callback_data: str = ""
     message: Message | None = None
     payload_chat: Chat | None = Field(default=None, alias="chat")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _tidied(cls, value: Any) -> Any:
+        """Some servers give the whole event of the message; of a message that cannot be read its chat still counts."""
+        message = value.get("message") if isinstance(value, dict) else None
+        if not isinstance(message, dict):
+            return value
+        if "msgId" not in message and isinstance(message.get("payload"), dict):
+            message = message["payload"]
+        chat = value.get("chat") or message.get("chat")
+        return {**value, "message": message} | ({"chat": chat} if chat else {})
+
+    @field_validator("message", mode="before")
+    @classmethod
+    def _readable(cls, value: Any, info: ValidationInfo) -> Any:
+        """A message that cannot be read does not cost the press."""
+        try:
+            return validate(Message, value, info.context or {}, items=True) if isinstance(value, dict) else value
+        except ValidationError:
+            return None
+
+    @model_validator(mode="after")
+    def _somewhere(self) -> Self:
+        if self.payload_chat is None and self.message is None and self.from_user is None:
+            raise ValueError("the press names neither chat, nor message, nor person")
+        return self
 
     @property
     def chat(self) -> Chat:
@@ -74,6 +107,7 @@ class CallbackQuery(BoundObject):
             return self.payload_chat
         if self.message is not None:
             return self.message.chat
+        assert self.from_user is not None  # see _somewhere
         return Chat(chat_id=self.from_user.user_id, type="private")
 
     def answer(
@@ -143,10 +177,9 @@ def decode_event(raw: Any, bot: Any) -> Event:
 
 def _decode_payload(event_id: int, kind: str, raw: Mapping[str, Any], model: type[Payload], bot: Any) -> Event:
     try:
-        payload = model.model_validate(raw.get("payload"), context={"bot": bot})
+        payload = validate(model, raw.get("payload"), {"bot": bot}, items=True)
     except ValidationError as error:
-        problem = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()[:5])
-        return Event(event_id, kind, raw, None, f"the payload is not a {kind}: {problem}")
+        return Event(event_id, kind, raw, None, f"the payload is not a {kind}: {problems_of(error)}")
     return Event(event_id, kind, raw, payload)
 
 

@@ -73,11 +73,11 @@ class ChatEvent(BoundObject):
 
 
 class Message(ChatEvent, Content):
-    """A message that the bot can see."""
+    """A message that the bot can see. `from_user` is None for a post of a channel."""
 
     msg_id: MsgId
-    from_user: User = Field(alias="from")
-    timestamp: int
+    from_user: User | None = Field(default=None, alias="from")
+    timestamp: int | None = None
     edited_timestamp: int | None = None
     parent_topic: ParentTopic | None = Field(default=None, alias="parent_topic")
 

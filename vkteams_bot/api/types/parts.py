@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, BinaryIO, Literal, TypeAlias, TypeVar, Unpack, overload
 
 from pydantic import Field, ValidatorFunctionWrapHandler, WrapValidator
+from pydantic_core import from_json
 
 from vkteams_bot.api.destinations import Destination, FileSaver
 from vkteams_bot.api.types.base import BoundObject, WireObject
@@ -22,8 +23,9 @@ W = TypeVar("W", bound=BinaryIO)
 
 
 def _or_none(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+    """Some servers send JSON as a text."""
     try:
-        return handler(value)
+        return handler(from_json(value) if isinstance(value, str) else value)
     except ValueError:
         return None
 

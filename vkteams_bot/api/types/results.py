@@ -55,9 +55,9 @@ class SentMessage(BoundObject):
 
 
 class FileInfo(WireObject):
-    """Answer of `files/getInfo`. `url` is temporary; `type` is free text."""
+    """Answer of `files/getInfo`. `url` is temporary; `type` is free text; some servers leave out the others."""
 
     type: str | None = None
-    size: int
-    filename: str
+    size: int | None = None
+    filename: str | None = None
     url: str
