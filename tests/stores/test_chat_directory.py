@@ -10,8 +10,10 @@ from django.utils import timezone
 from tests.stores.factories import account, incoming, store
 from vkteams_bot.api.types import Chat as ApiChat
 from vkteams_bot.api.types import User as ApiUser
+from vkteams_bot.api.types.events import decode_event
 from vkteams_bot.models import Chat, Contact
 from vkteams_bot.stores.chat_directory import ChatDirectory, Remembered, django_user_of
+from vkteams_bot.stores.inbox import Incoming
 
 pytestmark = [pytest.mark.orm, pytest.mark.django_db]
 
@@ -112,3 +114,40 @@ def test_handlers_get_the_linked_user():
 
     assert asyncio.run(found("ann@example.com")) == owner
     assert asyncio.run(found("nobody@example.com")) is None
+
+
+CHAT = {"chatId": "7@chat.agent", "type": "group", "title": "Team"}
+ANN, BOB = {"userId": "ann@corp", "firstName": "Ann"}, {"userId": "bob@corp", "firstName": "Bob"}
+
+
+@pytest.mark.parametrize("log_messages", [True, False])
+@pytest.mark.parametrize(
+    ("kind", "payload", "people"),
+    [
+        ("callbackQuery", {"queryId": "1", "from": ANN, "chat": CHAT}, {"ann@corp"}),
+        ("newChatMembers", {"chat": CHAT, "newMembers": [ANN], "addedBy": BOB}, {"ann@corp", "bob@corp"}),
+        ("leftChatMembers", {"chat": CHAT, "leftMembers": [ANN, BOB]}, {"ann@corp", "bob@corp"}),
+        ("changedChatInfo", {"chat": CHAT, "from": ANN, "newTitle": "x"}, {"ann@corp"}),
+        ("pinnedMessage", {"chat": CHAT, "from": ANN, "msgId": "1"}, {"ann@corp"}),
+        ("unpinnedMessage", {"chat": CHAT, "msgId": "1"}, set()),
+        ("deletedMessage", {"chat": CHAT, "msgId": "1"}, set()),
+        ("newMessage", {"chat": CHAT, "msgId": "1", "from": ANN}, {"ann@corp"}),
+    ],
+)
+def test_every_event_makes_known_its_chat_and_whom_it_names(settings, kind, payload, people, log_messages):
+    settings.VKTEAMS_BOT = {**settings.VKTEAMS_BOT, "LOG_MESSAGES": log_messages}
+    owner = get_user_model().objects.create(username="ann", email="ann@corp")
+    event = decode_event({"eventId": 1, "type": kind, "payload": payload}, None)
+    store().ingest([Incoming(event, None)], 1, [])
+    assert list(Chat.objects.values_list("chat_id", "type", "title")) == [("7@chat.agent", "group", "Team")]
+    assert set(Contact.objects.values_list("user_id", flat=True)) == people
+    if "ann@corp" in people:
+        assert Contact.objects.get(user_id="ann@corp").django_user == owner
+
+
+def test_an_event_that_names_a_person_by_the_id_alone_takes_no_name_away():
+    directory = ChatDirectory(account().pk)
+    directory.contacts([user("ann@corp", "Ann")], timezone.now())
+    for remembering in (directory, ChatDirectory(account().pk)):
+        remembering.contacts([ApiUser(user_id="ann@corp")], timezone.now())
+        assert Contact.objects.get().first_name == "Ann"

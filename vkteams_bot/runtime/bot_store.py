@@ -173,8 +173,9 @@ class BotStore:
             presses = [call for item in incoming if (call := _answer_to_unreadable(item.event, ids)) is not None]
             if presses:
                 outbox.insert(self.account_id, presses, now)
-            if conf.log_messages and ids:
-                fresh = (item.event for item in incoming if inbox.event_number(item.event) in ids)
+            fresh = [item.event for item in incoming if inbox.event_number(item.event) in ids]
+            self._seen.note([event.payload for event in fresh if event.payload is not None], now)
+            if conf.log_messages:
                 entries = (log.incoming(event, now) for event in fresh)
                 log.write([entry for entry in entries if entry is not None], self._seen, now)
             states = self.storage.load(wanted) if wanted else {}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from vkteams_bot.api.types import Chat as ApiChat
 from vkteams_bot.api.types import User as ApiUser
+from vkteams_bot.api.types.events import Payload
 from vkteams_bot.models import Chat, Contact
 from vkteams_bot.stores import sql
 
@@ -17,6 +18,8 @@ V = TypeVar("V")
 REMEMBERED = 20_000
 
 Profile = tuple[str, str, str]
+NAMELESS: Profile = ("", "", "")
+"""Some events name a person by the id alone: what is known of them stays."""
 
 
 class Remembered(Generic[K, V]):
@@ -55,6 +58,11 @@ class ChatDirectory:
         self._chats.clear()
         self._contacts.clear()
 
+    def note(self, payloads: Sequence[Payload], now: datetime) -> None:
+        """Make known the chats of events, and the people whom they name."""
+        self.chats([payload.chat for payload in payloads], now)
+        self.contacts([user for payload in payloads for user in _named_by(payload)], now)
+
     def chats(self, seen: Sequence[ApiChat], now: datetime) -> dict[str, int]:
         """chat id -> primary key, for all of `seen`; new ones are inserted, changed titles written."""
         found: dict[str, int] = {}
@@ -81,7 +89,7 @@ class ChatDirectory:
         for user in seen:
             name = names[user.user_id]
             known = self._contacts.get(name)
-            if known is not None and known[1] == _profile(user):
+            if known is not None and _profile(user) in (known[1], NAMELESS):
                 found[name] = known[0]
             else:
                 unknown[name] = user
@@ -109,14 +117,26 @@ class ChatDirectory:
         known = set(Contact.objects.filter(user_id__in=users).values_list("user_id", flat=True))
         created = sql.time_parameter(now)
         rows = [(name, *_profile(user), created) for name, user in users.items()]
-        changed = (
-            "ON CONFLICT (user_id) DO UPDATE SET first_name = excluded.first_name, "
-            "last_name = excluded.last_name, nick = excluded.nick RETURNING id, user_id"
+        contact = sql.table(Contact)
+        names_nothing = "excluded.first_name = '' AND excluded.last_name = '' AND excluded.nick = ''"
+        changes = ", ".join(
+            f"{name} = CASE WHEN {names_nothing} THEN {contact}.{name} ELSE excluded.{name} END"
+            for name in ("first_name", "last_name", "nick")
         )
+        changed = f"ON CONFLICT (user_id) DO UPDATE SET {changes} RETURNING id, user_id"
         names = ("user_id", "first_name", "last_name", "nick", "created_at")
         written: list[Any] = sql.insert(Contact, names, rows, then=changed)
         Contact.objects.filter(user_id__in=[user_id for _, user_id in written if user_id not in known]).link()
         return written
+
+
+def _named_by(payload: Payload) -> Iterator[ApiUser]:
+    for name in ("from_user", "added_by", "removed_by"):
+        user = getattr(payload, name, None)
+        if user is not None:
+            yield user
+    yield from getattr(payload, "new_members", ())
+    yield from getattr(payload, "left_members", ())
 
 
 def mark_unreachable(account_id: int, reasons: Mapping[str, str], now: datetime) -> None:
