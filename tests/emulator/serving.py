@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import threading
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from typing import Any
 
 import httpx
 
+from tests import uvicorns
 from tests.processes import wait_until
 from vkteams_bot.emulator.faults import Faults
 from vkteams_bot.emulator.http import EmulatorApp
@@ -66,7 +68,7 @@ def served(world: World | None = None, faults: Faults | None = None) -> Iterator
     app = EmulatorApp(world or World(), faults)
     listener = bind("127.0.0.1", 0)
     server = EmulatorServer(app)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread = threading.Thread(target=lambda: asyncio.run(uvicorns.serve(server, listener)), daemon=True)
     client = Client(address(listener))
     thread.start()
     try:

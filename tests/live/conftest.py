@@ -20,6 +20,7 @@ from django.db import connections
 from playwright.sync_api import Page
 from pytest_django import Settings
 
+from tests import uvicorns
 from tests.emulator import serving
 from tests.processes import wait_until
 from vkteams_bot import bots, notify
@@ -51,7 +52,7 @@ class Site:
             timeout_graceful_shutdown=1,
         )
         self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._server.serve([listener])), daemon=True)
+        self._thread = threading.Thread(target=lambda: asyncio.run(uvicorns.serve(self._server, listener)), daemon=True)
 
     def __enter__(self) -> Site:
         self._thread.start()

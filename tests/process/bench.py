@@ -16,7 +16,7 @@ from typing import Any
 
 from django.db import connections
 
-from tests import databases
+from tests import databases, uvicorns
 from tests.processes import Process, wait_until
 from tests.settings import VKTEAMS_BOT
 from vkteams_bot.emulator.faults import Faults, parse_short
@@ -111,7 +111,7 @@ class Emulator(ControlApi):
     def _serve(self, listener: socket.socket) -> None:
         with asyncio.Runner(loop_factory=self._server.config.get_loop_factory()) as runner:
             self._loop = runner.get_loop()
-            runner.run(self._server.serve(sockets=[listener]))
+            runner.run(uvicorns.serve(self._server, listener))
 
     def kill(self) -> None:
         """Cut all connections unanswered and leave the port, as a server does that is killed."""

@@ -14,6 +14,7 @@ from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler
 from django.core.asgi import get_asgi_application
 from django.urls import path
 
+from tests import uvicorns
 from tests.processes import wait_until
 from vkteams_bot.emulator.page.scope import Commands, with_world
 from vkteams_bot.emulator.page.urls import websocket_urlpatterns
@@ -59,7 +60,7 @@ class Playground:
 
     async def _serve(self, listener: Any) -> None:
         self._loop = asyncio.get_running_loop()
-        await self._server.serve(sockets=[listener])
+        await uvicorns.serve(self._server, listener)
 
     def stop(self) -> None:
         self._server.should_exit = True
