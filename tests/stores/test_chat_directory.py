@@ -151,3 +151,10 @@ def test_an_event_that_names_a_person_by_the_id_alone_takes_no_name_away():
     for remembering in (directory, ChatDirectory(account().pk)):
         remembering.contacts([ApiUser(user_id="ann@corp")], timezone.now())
         assert Contact.objects.get().first_name == "Ann"
+
+
+def test_a_channel_stays_one_when_an_event_does_not_say_what_it_is():
+    channel = ApiChat(chat_id="1@chat.agent", type="channel", title="News")
+    ChatDirectory(account().pk).chats([channel], timezone.now())
+    ChatDirectory(account().pk).chats([ApiChat.model_validate({"chatId": "1@chat.agent"})], timezone.now())
+    assert Chat.objects.get().type == "channel"

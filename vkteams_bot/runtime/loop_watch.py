@@ -92,7 +92,7 @@ class LoopWatch:
                 self._beaten = False
                 if blocked >= self._tell_seconds:
                     logger.warning("the event loop runs again, after %.0f s", blocked)
-                    for watched in self._watched:
+                    for watched in list(self._watched):
                         watched.conditions.end("loop_blocked")
                 blocked, tell_at = 0.0, self._tell_seconds
                 continue

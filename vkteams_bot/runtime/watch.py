@@ -74,9 +74,9 @@ class Watch:
         handlers = [item for _, item in running]
         slow = [item for item in handlers if now - item.since > self._slow_seconds and not item.is_long_by_intent]
         self._conditions.note("handler_slow", bool(slow), handlers=self._names(slow, now))
-        slots, threads = self._handler.slots, self._threads
-        self._lasting("slots_full", slots.waiting > 0, count=slots.count, handlers=self._names(handlers, now))
-        self._lasting("threads_full", threads.waiting > 0, count=threads.count, handlers=self._names(handlers, now))
+        slots, threads, named = self._handler.slots, self._threads, self._names(handlers, now)
+        self._lasting("slots_full", slots.waiting > 0, count=slots.count, handlers=named)
+        self._lasting("threads_full", threads.waiting > 0, count=threads.count, handlers=named)
         self._lasting("lanes_full", self._lanes.size >= self._high_water, count=self._lanes.size)
         behind = self._lanes.behind()
         self._lasting("conversation_behind", bool(behind), count=len(behind), chats=_some(behind))
@@ -95,7 +95,7 @@ class Watch:
         self._conditions.note(key, lasts and now - began >= self._patience, **values)
 
     def _names(self, handlers: Collection[Running], now: float) -> str:
-        """`shop.bot.order (12, since 34 s); …`: how many, and how long the longest has been running."""
+        """`shop.bot:order (12, 34 s); …`: how many, and how long the longest has been running."""
         counts = Counter(item.name for item in handlers)
         texts = []
         for name, count in counts.most_common(MOST_NAMED):

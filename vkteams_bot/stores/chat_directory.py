@@ -103,9 +103,11 @@ class ChatDirectory:
         created = sql.time_parameter(now)
         rows = [(self.account_id, name, chat.type[:32], _title(chat), created) for name, chat in chats.items()]
         chat = sql.table(Chat)
+        # A channel's id looks as a group's does: an event that does not say the type makes no group of it.
         changed = (
             "ON CONFLICT (account_id, chat_id) DO UPDATE SET "
-            f"type = COALESCE(NULLIF(excluded.type, ''), {chat}.type), "
+            f"type = CASE WHEN excluded.type = 'group' AND {chat}.type = 'channel' THEN 'channel' "
+            f"ELSE COALESCE(NULLIF(excluded.type, ''), {chat}.type) END, "
             f"title = COALESCE(NULLIF(excluded.title, ''), {chat}.title) RETURNING id, chat_id, title"
         )
         written: list[Any] = sql.insert(

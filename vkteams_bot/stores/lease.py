@@ -55,8 +55,8 @@ def is_dead(owner: str) -> bool:
         os.kill(int(pid), 0)
     except ProcessLookupError:
         return True
-    except OSError:  # it belongs to somebody else
-        return False
+    except OSError:  # it lives, and belongs to somebody else
+        pass
     return False
 
 

@@ -21,6 +21,7 @@ from vkteams_bot.api.methods import (
 from vkteams_bot.api.types import Chat as ApiChat
 from vkteams_bot.api.types import DeletedMessage, EditedMessage, Event, Message, SentMessage
 from vkteams_bot.api.types import User as ApiUser
+from vkteams_bot.api.types.chats import ChatType, type_of
 from vkteams_bot.models import ChatMessage
 from vkteams_bot.stores import sql
 from vkteams_bot.stores.chat_directory import ChatDirectory
@@ -147,7 +148,8 @@ def _parts(method: Any) -> list[dict[str, Any]]:
 
 def _likely_type(chat_id: str) -> str:
     """Only private chats show their type in their id (botapi.md §1.8); "" leaves what is known."""
-    return "" if chat_id.endswith("@chat.agent") else "private"
+    likely = type_of(chat_id)
+    return likely if likely == ChatType.PRIVATE else ""
 
 
 def _moment(timestamp: int, now: datetime) -> datetime:
